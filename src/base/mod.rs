@@ -1,0 +1,10 @@
+//! Words every other module speaks: time, names, units, secrets.
+//!
+//! **Invariant:** nothing here performs I/O other than reading the clock, is
+//! async, or imports another module of this crate.
+
+pub mod backoff;
+pub mod id;
+pub mod secret;
+pub mod time;
+pub mod units;
