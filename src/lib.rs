@@ -9,3 +9,5 @@
 
 pub mod base;
 pub mod model;
+
+pub mod runtime;

@@ -1,0 +1,323 @@
+//! The one place that starts tasks, and what becomes of them when they fail.
+//!
+//! ```text
+//!            ok                    error or panic
+//! running ------> stopped   running -----------------> by policy:
+//!                             Essential   the process shuts down with the reason
+//!                             Restart     backoff 0.1 s to 30 s, then running again
+//!                             Disposable  failed, logged
+//! ```
+//! A task takes no input but its cancellation token and may be started twice, so
+//! that starting it again is always right. Shutting down goes phase by phase and
+//! names whatever did not end in time. Wrong would be to spawn elsewhere: such a
+//! task has no name, no status, and nobody waits for it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::base::backoff::Backoff;
+use crate::base::time::{Clock, Monotonic};
+use crate::model::worker::{WorkerState, WorkerStatus};
+
+/// What a failure means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    Essential,
+    Restart,
+    Disposable,
+}
+
+impl Policy {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Essential => "essential",
+            Self::Restart => "restart",
+            Self::Disposable => "disposable",
+        }
+    }
+}
+
+/// The order of stopping.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// Listeners and connections.
+    Serve,
+    /// Collectors and probers.
+    Collect,
+    /// What turns samples into events and writes.
+    Engine,
+    /// The store, last.
+    Store,
+}
+
+const PHASES: [Phase; 4] = [Phase::Serve, Phase::Collect, Phase::Engine, Phase::Store];
+const RESTART: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+/// A task that ran this long without failing starts its backoff anew.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// Why a task ended. Any error converts into it.
+pub type TaskResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    stops: BTreeMap<Phase, CancellationToken>,
+    trackers: BTreeMap<Phase, TaskTracker>,
+    workers: Mutex<BTreeMap<u64, WorkerStatus>>,
+    fatal: watch::Sender<Option<String>>,
+    next: std::sync::atomic::AtomicU64,
+}
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor {
+    inner: Arc<Inner>,
+}
+
+impl Supervisor {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            clock,
+            stops: PHASES.into_iter().map(|phase| (phase, CancellationToken::new())).collect(),
+            trackers: PHASES.into_iter().map(|phase| (phase, TaskTracker::new())).collect(),
+            workers: Mutex::default(),
+            fatal: watch::Sender::new(None),
+            next: std::sync::atomic::AtomicU64::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Starts a task that may be started again: `make` builds its future anew.
+    pub fn spawn<F, T>(&self, name: impl Into<String>, policy: Policy, phase: Phase, make: F)
+    where
+        F: Fn(CancellationToken) -> T + Send + 'static,
+        T: Future<Output = TaskResult> + Send + 'static,
+    {
+        let name = name.into();
+        let id = self.register(&name, policy);
+        let this = self.clone();
+        let stop = self.inner.stops[&phase].clone();
+        let run = async move { this.supervise(id, &name, policy, stop, make).await };
+        self.start(phase, run);
+    }
+
+    /// Starts a task that runs once, e.g. one connection; not listed, because there
+    /// may be thousands.
+    pub fn spawn_once<T>(&self, phase: Phase, task: T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.start(phase, async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!("a connection task panicked");
+            }
+        });
+    }
+
+    /// Runs `work` on a blocking thread and waits for it. `None` when it panicked.
+    #[expect(clippy::disallowed_methods, reason = "the one home of spawning")]
+    pub async fn blocking<R, W>(work: W) -> Option<R>
+    where
+        W: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// Cancelled when `phase` stops.
+    pub fn stop_of(&self, phase: Phase) -> CancellationToken {
+        self.inner.stops[&phase].clone()
+    }
+
+    /// Why the process must end, once an essential task failed.
+    pub async fn fatal(&self) -> String {
+        let mut fatal = self.inner.fatal.subscribe();
+        loop {
+            if let Some(reason) = fatal.borrow_and_update().clone() {
+                return reason;
+            }
+            if fatal.changed().await.is_err() {
+                return String::from("the supervisor is gone");
+            }
+        }
+    }
+
+    /// All workers in the order they were started.
+    pub fn statuses(&self) -> Vec<WorkerStatus> {
+        self.workers().values().cloned().collect()
+    }
+
+    /// Stops phase after phase, all of them within `grace`. Returns the names of
+    /// the workers that did not end.
+    pub async fn shutdown(&self, grace: Duration) -> Vec<String> {
+        let deadline = tokio::time::Instant::now() + grace;
+        for phase in PHASES {
+            self.inner.stops[&phase].cancel();
+            let tracker = &self.inner.trackers[&phase];
+            tracker.close();
+            // Half of what is left, so that a stuck phase leaves time for the store.
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let share = if phase == Phase::Store { left } else { left / 2 };
+            let _ = tokio::time::timeout(share, tracker.wait()).await;
+        }
+        let alive = [WorkerState::Running, WorkerState::Backoff];
+        let stuck = self.statuses().into_iter().filter(|status| alive.contains(&status.state));
+        stuck.map(|status| status.name).collect()
+    }
+
+    fn start(&self, phase: Phase, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.trackers[&phase].spawn(task);
+    }
+
+    fn register(&self, name: &str, policy: Policy) -> u64 {
+        let id = self.inner.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let status = WorkerStatus {
+            name: name.to_owned(),
+            policy: policy.word(),
+            state: WorkerState::Running,
+            since: self.inner.clock.now(),
+            restarts: 0,
+            last_error: None,
+        };
+        self.workers().insert(id, status);
+        id
+    }
+
+    async fn supervise<F, T>(&self, id: u64, name: &str, policy: Policy, stop: CancellationToken, make: F)
+    where
+        F: Fn(CancellationToken) -> T,
+        T: Future<Output = TaskResult>,
+    {
+        let mut attempt = 0;
+        loop {
+            let started = self.inner.clock.monotonic();
+            let ended = AssertUnwindSafe(make(stop.clone())).catch_unwind().await;
+            let error = match ended {
+                Ok(Ok(())) => return self.set(id, WorkerState::Stopped, None),
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => format!("panic: {}", panic_text(&*panic)),
+            };
+            tracing::error!(worker = name, %error, "worker failed");
+            match policy {
+                Policy::Disposable => return self.set(id, WorkerState::Failed, Some(error)),
+                Policy::Essential => {
+                    self.inner.fatal.send_replace(Some(format!("{name}: {error}")));
+                    return self.set(id, WorkerState::Failed, Some(error));
+                }
+                Policy::Restart => self.set(id, WorkerState::Backoff, Some(error)),
+            }
+            if self.ran_since(started) >= STEADY {
+                attempt = 0;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return self.set(id, WorkerState::Stopped, None),
+                () = tokio::time::sleep(RESTART.wait(attempt, 1.0)) => {}
+            }
+            attempt += 1;
+            self.restarted(id);
+        }
+    }
+
+    fn ran_since(&self, started: Monotonic) -> Duration {
+        self.inner.clock.monotonic().since(started)
+    }
+
+    fn restarted(&self, id: u64) {
+        let now = self.inner.clock.now();
+        if let Some(status) = self.workers().get_mut(&id) {
+            status.restarts += 1;
+            status.state = WorkerState::Running;
+            status.since = now;
+        }
+    }
+
+    fn set(&self, id: u64, state: WorkerState, error: Option<String>) {
+        let now = self.inner.clock.now();
+        if let Some(status) = self.workers().get_mut(&id) {
+            status.state = state;
+            status.since = now;
+            status.last_error = error.or_else(|| status.last_error.take());
+        }
+    }
+
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<u64, WorkerStatus>> {
+        self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::base::time::SystemClock;
+
+    fn supervisor() -> Supervisor {
+        Supervisor::new(Arc::new(SystemClock::new()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panicking_task_is_started_again_and_says_so() {
+        let supervisor = supervisor();
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = runs.clone();
+        supervisor.spawn("flaky", Policy::Restart, Phase::Engine, move |stop| {
+            let run = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(run >= 3, "boom");
+                stop.cancelled().await;
+                Ok(())
+            }
+        });
+        while runs.load(Ordering::SeqCst) < 4 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        let status = supervisor.statuses().remove(0);
+        assert_eq!((status.restarts, status.state), (3, WorkerState::Running));
+        assert_eq!(status.last_error.as_deref(), Some("panic: boom"));
+        assert!(supervisor.shutdown(Duration::from_secs(8)).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_essential_failure_is_fatal_and_a_disposable_one_is_not() {
+        let supervisor = supervisor();
+        supervisor.spawn("aside", Policy::Disposable, Phase::Serve, |_| async { Err("first".into()) });
+        supervisor.spawn("writer", Policy::Essential, Phase::Store, |_| async { Err("second".into()) });
+        assert_eq!(supervisor.fatal().await, "writer: second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_stop_in_order_and_a_stuck_worker_is_named() {
+        let supervisor = supervisor();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for (name, phase) in [("store", Phase::Store), ("listener", Phase::Serve)] {
+            let order = order.clone();
+            supervisor.spawn(name, Policy::Restart, phase, move |stop| {
+                let order = order.clone();
+                async move {
+                    stop.cancelled().await;
+                    order.lock().unwrap().push(name);
+                    Ok(())
+                }
+            });
+        }
+        supervisor.spawn("stuck", Policy::Restart, Phase::Collect, |_| async {
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+        assert_eq!(supervisor.shutdown(Duration::from_secs(8)).await, ["stuck"]);
+        assert_eq!(*order.lock().unwrap(), ["listener", "store"]);
+    }
+}
