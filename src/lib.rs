@@ -8,6 +8,6 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+pub mod config;
 pub mod model;
-
 pub mod runtime;

@@ -1,0 +1,319 @@
+//! What types cannot say: ranges, values that must fit each other, addresses that
+//! would open the agent to a network.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::Config;
+use super::environment::Environment;
+use crate::base::units::{ByteSize, Span};
+
+/// Something wrong at a key; `element` is the index in a list.
+#[derive(Debug, PartialEq)]
+pub struct Finding {
+    pub key: String,
+    pub element: Option<usize>,
+    pub message: String,
+}
+
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Targets of one kind; each has a worker and connections of its own.
+const MOST_TARGETS: usize = 256;
+const SMALLEST_CAP: ByteSize = ByteSize::mebibytes(16);
+
+/// Everything that is wrong with `config`. Files it names must be readable.
+pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
+    let mut checker = Checker { environment, findings: Vec::new(), names: BTreeMap::new() };
+    checker.addresses(config);
+    checker.storage(config);
+    checker.interval("collect.interval", config.collect.interval);
+    checker.origins(config);
+    checker.number("target.postgres", config.target.postgres.len());
+    checker.number("target.object_store", config.target.object_store.len());
+    checker.postgres(config);
+    checker.object_store(config);
+    checker.findings
+}
+
+struct Checker<'a> {
+    environment: &'a Environment,
+    findings: Vec<Finding>,
+    /// Names of all kinds of target, and the key that took each.
+    names: BTreeMap<String, String>,
+}
+
+impl Checker<'_> {
+    fn say(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.findings.push(Finding { key: key.into(), element: None, message: message.into() });
+    }
+
+    fn addresses(&mut self, config: &Config) {
+        if config.listen.is_empty() {
+            self.say("listen", "no address, expected at least one, such as \"127.0.0.1:3003\"");
+        }
+        for (index, address) in config.listen.iter().enumerate() {
+            if let Err(message) = listen_address(address) {
+                self.findings.push(Finding { key: "listen".into(), element: Some(index), message });
+            }
+        }
+        if let Some(Err(message)) = config.metrics.listen.as_deref().map(listen_address) {
+            self.say("metrics.listen", message);
+        }
+        if !config.data_dir.is_absolute() {
+            let shown = config.data_dir.display().to_string();
+            self.say(
+                "data_dir",
+                format!("`{shown}` is not absolute, expected a directory such as \"/var/lib/holdfast\""),
+            );
+        }
+    }
+
+    fn storage(&mut self, config: &Config) {
+        let storage = &config.storage;
+        if storage.cap < SMALLEST_CAP {
+            self.say(
+                "storage.cap",
+                format!("{} is too small, expected at least {SMALLEST_CAP}", storage.cap),
+            );
+        }
+        if storage.max_series == 0 {
+            self.say("storage.max_series", "0 would refuse every series, expected at least 1");
+        }
+        for (key, span, least) in [
+            ("storage.raw_retention", storage.raw_retention, Span::from_secs(3600)),
+            ("storage.minute_retention", storage.minute_retention, Span::from_secs(86_400)),
+            ("storage.hour_retention", storage.hour_retention, Span::from_secs(86_400)),
+        ] {
+            if span < least {
+                self.say(key, format!("{span} is too short, expected at least {least}"));
+            }
+        }
+        let tail = storage.tail.as_str();
+        if tail != "auto" && tail != "off" && !Path::new(tail).is_absolute() {
+            self.say(
+                "storage.tail",
+                format!("`{tail}` is unknown, expected \"auto\", \"off\" or an absolute directory"),
+            );
+        }
+    }
+
+    fn interval(&mut self, key: &str, interval: Span) {
+        if interval.0 < SHORTEST_INTERVAL {
+            self.say(key, format!("{interval} is too short, expected at least 100ms"));
+        }
+    }
+
+    fn origins(&mut self, config: &Config) {
+        for (index, origin) in config.http.cors.iter().enumerate() {
+            if !is_origin(origin) {
+                let message =
+                    format!("`{origin}` is not an origin, expected for example \"https://nas.example\"");
+                self.findings.push(Finding { key: "http.cors".into(), element: Some(index), message });
+            }
+        }
+        for (index, proxy) in config.http.trusted_proxies.iter().enumerate() {
+            if proxy.parse::<IpAddr>().is_err() {
+                let message = format!("`{proxy}` is not an IP address, expected for example \"192.0.2.7\"");
+                self.findings.push(Finding {
+                    key: "http.trusted_proxies".into(),
+                    element: Some(index),
+                    message,
+                });
+            }
+        }
+    }
+
+    fn postgres(&mut self, config: &Config) {
+        for target in &config.target.postgres {
+            let key = format!("target.postgres[{}]", target.name);
+            self.target(&key, target.name.as_str(), target.interval, target.timeout);
+            if target.host.trim().is_empty() {
+                self.say(
+                    format!("{key}.host"),
+                    "empty, expected a host name, an IP address or the directory of a socket",
+                );
+            }
+            if target.port == 0 {
+                self.say(format!("{key}.port"), "0 is not a port, expected 1 to 65535");
+            }
+            let sources = [
+                ("password", target.password.is_some()),
+                ("password_file", target.password_file.is_some()),
+                ("password_env", target.password_env.is_some()),
+            ];
+            self.at_most_one(&key, &sources);
+            self.variable(&format!("{key}.password_env"), target.password_env.as_deref());
+            self.file(&format!("{key}.password_file"), target.password_file.as_deref());
+            self.file(&format!("{key}.tls_ca_file"), target.tls_ca_file.as_deref());
+        }
+    }
+
+    fn object_store(&mut self, config: &Config) {
+        for target in &config.target.object_store {
+            let key = format!("target.object_store[{}]", target.name);
+            self.target(&key, target.name.as_str(), target.interval, target.timeout);
+            if let Err(message) = endpoint(&target.endpoint) {
+                self.say(format!("{key}.endpoint"), message);
+            }
+            if target.bucket.is_empty() {
+                self.say(format!("{key}.bucket"), "empty, expected the name of a bucket");
+            }
+            if target.operations.is_empty() {
+                self.say(
+                    format!("{key}.operations"),
+                    "empty, expected at least one of put, head, get, list, delete",
+                );
+            }
+            let sources = [
+                ("secret_access_key", target.secret_access_key.is_some()),
+                ("secret_access_key_file", target.secret_access_key_file.is_some()),
+                ("secret_access_key_env", target.secret_access_key_env.is_some()),
+            ];
+            if sources.iter().all(|(_, given)| !given) {
+                self.say(&key, "no secret key, expected one of secret_access_key_file, secret_access_key_env, secret_access_key");
+            }
+            self.at_most_one(&key, &sources);
+            self.variable(&format!("{key}.secret_access_key_env"), target.secret_access_key_env.as_deref());
+            self.file(&format!("{key}.secret_access_key_file"), target.secret_access_key_file.as_deref());
+            self.file(&format!("{key}.tls_ca_file"), target.tls_ca_file.as_deref());
+        }
+    }
+
+    /// What all kinds have.
+    fn target(&mut self, key: &str, name: &str, interval: Span, timeout: Span) {
+        self.interval(&format!("{key}.interval"), interval);
+        if timeout.0 < Duration::from_millis(10) {
+            self.say(format!("{key}.timeout"), format!("{timeout} is too short, expected at least 10ms"));
+        }
+        if timeout > interval {
+            let message =
+                format!("{timeout} is longer than the interval of {interval}, expected at most that");
+            self.say(format!("{key}.timeout"), message);
+        }
+        match self.names.get(name) {
+            Some(other) => {
+                let message = format!("the name `{name}` is already taken by {other}, expected another name");
+                self.say(format!("{key}.name"), message);
+            }
+            None => {
+                self.names.insert(name.to_owned(), key.to_owned());
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, count: usize) {
+        if count > MOST_TARGETS {
+            self.say(key, format!("{count} targets, expected at most {MOST_TARGETS}"));
+        }
+    }
+
+    fn at_most_one(&mut self, key: &str, sources: &[(&str, bool)]) {
+        let mut given = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+        if let (Some(first), Some(second)) = (given.next(), given.next()) {
+            self.say(format!("{key}.{second}"), format!("given beside `{first}`, expected only one of them"));
+        }
+    }
+
+    fn variable(&mut self, key: &str, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| !self.environment.contains_key(*name)) {
+            self.say(key, format!("the environment variable {name} is not set"));
+        }
+    }
+
+    fn file(&mut self, key: &str, path: Option<&Path>) {
+        let Some(path) = path else { return };
+        // Asked before opening: opening a pipe waits for whoever writes it.
+        let found = std::fs::metadata(path).and_then(|found| {
+            if found.is_file() { std::fs::File::open(path).map(|_| true) } else { Ok(false) }
+        });
+        match found {
+            Ok(true) => {}
+            Ok(false) => self.say(key, format!("{} is not a file", path.display())),
+            Err(error) => self.say(key, format!("cannot read the file {}: {error}", path.display())),
+        }
+    }
+}
+
+/// Whether the agent may listen there: loopback, or a unix socket by its absolute
+/// path. There is no TLS section yet, so nothing else is safe.
+fn listen_address(address: &str) -> Result<(), String> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        let absolute = Path::new(path).is_absolute();
+        return absolute.then_some(()).ok_or_else(|| {
+            format!("`{address}` has no absolute path, expected for example \"unix:/run/holdfast.sock\"")
+        });
+    }
+    let ip = match address.strip_prefix("localhost:") {
+        Some(port) if port.parse::<u16>().is_ok() => return Ok(()),
+        _ => address.parse::<SocketAddr>().map(|parsed| parsed.ip()).map_err(|_| {
+            format!("`{address}` is not an address, expected for example \"127.0.0.1:3003\" or \"unix:/run/holdfast.sock\"")
+        })?,
+    };
+    let loopback = match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+    };
+    if loopback {
+        return Ok(());
+    }
+    Err(format!(
+        "`{address}` can be reached from the network without TLS, expected a loopback address such as \
+         \"127.0.0.1:3003\": put a reverse proxy with TLS on this host in front of it, or use an SSH tunnel"
+    ))
+}
+
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', ' ']))
+}
+
+fn endpoint(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
+    if host.contains('@') {
+        return Err(String::from(
+            "has credentials in it, expected them in access_key_id and secret_access_key_file",
+        ));
+    }
+    let port_fits =
+        host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']') || port.parse::<u16>().is_ok());
+    if host.is_empty() || host.contains(['/', '?', '#', ' ']) || !port_fits {
+        return Err(format!("`{text}` is not an endpoint, expected for example \"http://127.0.0.1:3900\""));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stays_on_the_host_may_be_listened_on() {
+        for good in ["127.0.0.1:3003", "[::1]:3003", "127.8.0.1:1", "localhost:3003", "unix:/run/h.sock"] {
+            assert_eq!(listen_address(good), Ok(()), "{good}");
+        }
+        for (bad, part) in [
+            ("0.0.0.0:3003", "without TLS"),
+            ("[::]:3003", "without TLS"),
+            ("192.0.2.1:3003", "without TLS"),
+            ("127.0.0.1", "is not an address"),
+            ("nas:3003", "is not an address"),
+            ("unix:h.sock", "absolute"),
+        ] {
+            let error = listen_address(bad).unwrap_err();
+            assert!(error.contains(part), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn endpoints() {
+        for good in ["http://127.0.0.1:3900", "https://s3.example", "http://[::1]:3900/", "http://[::1]"] {
+            assert_eq!(endpoint(good), Ok(()), "{good}");
+        }
+        for bad in ["127.0.0.1:3900", "http://", "s3://x", "http://a:b", "http://u:p@h", "http://h/bucket"] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `HOLDFAST_STORAGE_CAP` is `storage.cap`: the name of a variable is made from
+//! the key, never the other way round, because an underscore may be a dot or an
+//! underscore. `..._FILE` names a file that holds the value, as container
+//! platforms hand out secrets. Some plain variables are honoured too.
+//!
+//! The environment itself is read once, by the command line, and handed in.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::origin::Origin;
+use super::problem::{Problem, nearest};
+use super::tree::{Key, Leaf};
+
+/// The environment as it was at the start.
+pub type Environment = BTreeMap<String, String>;
+
+const PREFIX: &str = "HOLDFAST_";
+/// Variables of that prefix that are not keys of the configuration.
+const OTHERS: [&str; 4] = ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_URL", "HOLDFAST_WEB"];
+/// Plain names that other programs of the same families use.
+const PLAIN: [(&str, &str); 3] = [
+    ("MONITORING_AUTO_START", "collect.enabled"),
+    ("ENABLE_METRICS", "metrics.enabled"),
+    ("METRICS_PORT", "metrics.listen"),
+];
+
+/// The variable that sets `key`.
+pub fn variable(key: &Key) -> String {
+    let words: Vec<_> = key.0.iter().map(|step| step.text().to_ascii_uppercase().replace('-', "_")).collect();
+    format!("{PREFIX}{}", words.join("_"))
+}
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub values: Vec<(Key, Leaf)>,
+    pub problems: Vec<Problem>,
+    /// Variables that look like ours and are not.
+    pub warnings: Vec<String>,
+}
+
+/// A variable that is set; an empty one is how compose files leave one out.
+fn given<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
+}
+
+/// Looks up every key of `keys`.
+pub fn read(environment: &Environment, keys: &[Key]) -> Said {
+    let mut said = Said::default();
+    let mut known: Vec<String> = OTHERS.map(String::from).to_vec();
+    for (name, key) in PLAIN {
+        if let Some(text) = given(environment, name) {
+            let port = name == "METRICS_PORT";
+            let text = if port { format!("127.0.0.1:{}", text.trim()) } else { text.to_owned() };
+            let origin = Origin::Environment { name: name.to_owned() };
+            said.values.push((Key::parse(key), Leaf::new(Value::from(text), origin)));
+        }
+    }
+    for key in keys {
+        let name = variable(key);
+        let file = format!("{name}_FILE");
+        if let Some(text) = given(environment, &name) {
+            let origin = Origin::Environment { name: name.clone() };
+            said.values.push((key.clone(), Leaf::new(Value::from(text), origin)));
+        } else if let (Some(path), false) =
+            (given(environment, &file), keys.iter().any(|k| variable(k) == file))
+        {
+            let origin = Origin::Environment { name: file.clone() };
+            match std::fs::read_to_string(path) {
+                Ok(text) => said.values.push((key.clone(), Leaf::new(Value::from(text.trim_end()), origin))),
+                Err(error) => {
+                    let message = format!("cannot read the file {path}: {error}");
+                    said.problems.push(Problem::new(origin, key, message));
+                }
+            }
+        }
+        known.extend([name, file]);
+    }
+    for name in environment.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(name)) {
+        let meant = nearest(name, known.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+        said.warnings.push(format!("the environment variable {name} is no key of the configuration{meant}"));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn names_are_made_from_keys() {
+        for (key, name) in [
+            ("listen", "HOLDFAST_LISTEN"),
+            ("storage.max_series", "HOLDFAST_STORAGE_MAX_SERIES"),
+            (
+                "target.object_store[backup-a].secret_access_key",
+                "HOLDFAST_TARGET_OBJECT_STORE_BACKUP_A_SECRET_ACCESS_KEY",
+            ),
+        ] {
+            assert_eq!(variable(&Key::parse(key)), name);
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told_and_foreign_names_are_left_alone() {
+        let keys = [Key::parse("storage.cap")];
+        let around = environment(&[
+            ("HOLDFAST_STORAGE_CPA", "1GiB"),
+            ("HOLDFAST_TOKEN", "x"),
+            ("STORAGE", "y"),
+            ("HOLDFAST_STORAGE_CAP", " "),
+        ]);
+        let said = read(&around, &keys);
+        assert!(said.values.is_empty());
+        assert_eq!(said.warnings.len(), 1);
+        assert!(said.warnings[0].contains("did you mean HOLDFAST_STORAGE_CAP?"), "{}", said.warnings[0]);
+    }
+
+    #[test]
+    fn a_value_may_stand_in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cap");
+        std::fs::write(&path, "64MiB\n").unwrap();
+        let keys = [Key::parse("storage.cap")];
+        let said = read(&environment(&[("HOLDFAST_STORAGE_CAP_FILE", path.to_str().unwrap())]), &keys);
+        assert_eq!(said.values[0].1.value, Value::from("64MiB"));
+        let said = read(&environment(&[("HOLDFAST_STORAGE_CAP_FILE", "/nonexistent")]), &keys);
+        assert!(said.problems[0].to_string().contains("HOLDFAST_STORAGE_CAP_FILE"));
+    }
+}

@@ -1,0 +1,65 @@
+//! The configuration: one tree of typed sections.
+//!
+//! A section is a struct in a file of its own, named like its key, and one field
+//! of [`Config`]; nothing else lists keys. Loading goes from text to a [`tree`] in
+//! which every leaf knows its [`origin`], lays the layers over each other
+//! ([`load`]), reads the result into the structs ([`read`]) and checks what types
+//! cannot say ([`check`]). Wrong would be to read a setting anywhere else: it
+//! would have no origin, no pin and no place in `config show`.
+
+pub mod auth;
+pub mod check;
+pub mod collect;
+pub mod environment;
+pub mod file;
+pub mod http;
+pub mod load;
+pub mod log;
+pub mod metrics;
+pub mod origin;
+pub mod overlay;
+pub mod problem;
+pub mod read;
+pub mod schema;
+pub mod storage;
+pub mod target;
+pub mod tree;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the agent is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: Vec<String>,
+    pub data_dir: PathBuf,
+    pub auth: auth::Auth,
+    pub collect: collect::Collect,
+    pub storage: storage::Storage,
+    pub target: target::Targets,
+    pub http: http::Http,
+    pub log: log::Log,
+    pub metrics: metrics::Metrics,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![String::from("127.0.0.1:3003")],
+            data_dir: PathBuf::from("/var/lib/holdfast"),
+            auth: auth::Auth::default(),
+            collect: collect::Collect::default(),
+            storage: storage::Storage::default(),
+            target: target::Targets::default(),
+            http: http::Http::default(),
+            log: log::Log::default(),
+            metrics: metrics::Metrics::default(),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What was changed at run time: the layer between the file and the environment.
+//!
+//! It is kept in the store as one JSON object: the values as a tree (targets by
+//! name), and for each key who changed it and when. A change is a JSON merge patch
+//! (RFC 7386): `null` takes the run-time value away again. A patch may not touch
+//! what the environment, a flag or the file pins.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::load::{Loaded, assemble, elsewhere};
+use super::origin::Origin;
+use super::problem::{Problem, Problems, nearest};
+use super::schema::{Shape, shape};
+use super::target::pinned_by_file;
+use super::tree::{Branch, Key, Leaf, Node, Step};
+use crate::base::time::Timestamp;
+
+/// Version of the stored form.
+const VERSION: u32 = 1;
+
+/// Who changed a key, and when.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Change {
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// See the module.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overlay {
+    version: u32,
+    values: Map<String, Value>,
+    changes: BTreeMap<String, Change>,
+}
+
+impl Default for Overlay {
+    fn default() -> Self {
+        Self { version: VERSION, values: Map::new(), changes: BTreeMap::new() }
+    }
+}
+
+/// A key that may not be changed at run time, and who holds it.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct Pin {
+    pub key: String,
+    pub origin: Origin,
+    pub reason: String,
+}
+
+/// Why a patch was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PatchError {
+    #[error("{}", pins_text(.0))]
+    Pinned(Vec<Pin>),
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+}
+
+fn pins_text(pins: &[Pin]) -> String {
+    let texts: Vec<_> = pins.iter().map(|pin| format!("key {}: {}", pin.key, pin.reason)).collect();
+    texts.join("\n")
+}
+
+impl Overlay {
+    /// Reads the stored form; `null` and `{}` are the empty overlay.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    pub fn from_stored(stored: &Value) -> Result<Self, String> {
+        if stored.is_null() || stored.as_object().is_some_and(Map::is_empty) {
+            return Ok(Self::default());
+        }
+        let overlay: Self = serde_json::from_value(stored.clone()).map_err(|error| error.to_string())?;
+        if overlay.version > VERSION {
+            return Err(format!("version {}, this holdfast knows {VERSION}", overlay.version));
+        }
+        Ok(overlay)
+    }
+
+    /// The form that is stored.
+    pub fn to_stored(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Without the values that `problems` are about; `None` when none of them is
+    /// about a run-time value.
+    pub fn without(&self, problems: &Problems) -> Option<Self> {
+        let mut rest = self.clone();
+        for problem in &problems.0 {
+            if problem.key.is_empty() {
+                continue;
+            }
+            let key = Key::parse(&problem.key);
+            // A key that is missing in a table is a problem of the whole table.
+            rest.unset(&key);
+        }
+        (rest != *self).then_some(rest)
+    }
+
+    /// As a tree, and warnings about what no longer fits the file.
+    pub fn layer(&self, file: &Branch) -> (Branch, Vec<String>) {
+        let mut tree = Branch::new(false, Origin::Default);
+        let mut warnings = Vec::new();
+        for (text, change) in &self.changes {
+            let key = Key::parse(text);
+            let Some(value) = self.value(&key) else { continue };
+            if let Some(item) = self.orphan(&key, file) {
+                warnings.push(format!(
+                    "the run-time value of {text} is not used: the file no longer defines {item}"
+                ));
+            } else if pinned_by_file(&key) && item_above(&key).is_some_and(|item| file.find(&item).is_some())
+            {
+                // Created at run time, written into the file since.
+                if key.last() != "name" {
+                    warnings.push(format!("the run-time value of {text} is not used: the file defines it"));
+                }
+            } else {
+                let origin = Origin::Runtime { by: change.by.clone(), at: change.at };
+                tree.put(&key, Leaf::new(value.clone(), origin));
+            }
+        }
+        (tree, warnings)
+    }
+
+    /// The item `key` lies in, when neither the file nor the overlay defines it.
+    fn orphan(&self, key: &Key, file: &Branch) -> Option<Key> {
+        let item = item_above(key)?;
+        let defined = file.find(&item).is_some() || self.changes.contains_key(&item.key("name").to_string());
+        (!defined).then_some(item)
+    }
+
+    fn value(&self, key: &Key) -> Option<&Value> {
+        let (first, rest) = key.0.split_first()?;
+        rest.iter().try_fold(self.values.get(first.text())?, |value, step| value.get(step.text()))
+    }
+
+    fn set(&mut self, key: &Key, value: Value, change: &Change) {
+        self.changes.insert(key.to_string(), change.clone());
+        let Some((last, above)) = key.0.split_last() else { return };
+        let mut map = &mut self.values;
+        for step in above {
+            let below = map.entry(step.text()).or_insert_with(|| Value::Object(Map::new()));
+            if !below.is_object() {
+                *below = Value::Object(Map::new());
+            }
+            match below {
+                Value::Object(next) => map = next,
+                _ => return,
+            }
+        }
+        map.insert(last.text().to_owned(), value);
+    }
+
+    /// Takes away `key` and everything below it.
+    fn unset(&mut self, key: &Key) {
+        self.changes.retain(|text, _| !Key::parse(text).is_within(key));
+        prune(&mut self.values, key);
+    }
+}
+
+fn prune(map: &mut Map<String, Value>, key: &Key) {
+    let Some((first, rest)) = key.0.split_first() else { return };
+    if rest.is_empty() {
+        map.remove(first.text());
+        return;
+    }
+    if let Some(Value::Object(below)) = map.get_mut(first.text()) {
+        prune(below, &Key(rest.to_vec()));
+        if below.is_empty() {
+            map.remove(first.text());
+        }
+    }
+}
+
+/// The table of a list that `key` lies in.
+fn item_above(key: &Key) -> Option<Key> {
+    let at = key.0.iter().rposition(|step| matches!(step, Step::Item(_)))?;
+    Some(Key(key.0[..=at].to_vec()))
+}
+
+/// One thing a patch asks for.
+#[derive(Debug)]
+enum Wish {
+    Set(Key, Value),
+    Unset(Key),
+}
+
+impl Wish {
+    fn key(&self) -> &Key {
+        match self {
+            Self::Set(key, _) | Self::Unset(key) => key,
+        }
+    }
+}
+
+/// The configuration with `patch` applied; nothing is stored.
+///
+/// # Errors
+/// [`PatchError::Pinned`] when someone else holds a key, [`PatchError::Invalid`]
+/// when the patch or the configuration that would result is wrong.
+pub fn patched(loaded: &Loaded, patch: &Value, change: &Change) -> Result<Loaded, PatchError> {
+    let by = Origin::Runtime { by: change.by.clone(), at: change.at };
+    let mut wishes = Vec::new();
+    let mut problems = Vec::new();
+    flatten(shape(), &Key::default(), patch, &by, &mut wishes, &mut problems);
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    let pins: Vec<Pin> = wishes.iter().filter_map(|wish| pin(loaded, wish.key())).collect();
+    if !pins.is_empty() {
+        return Err(PatchError::Pinned(pins));
+    }
+    let mut overlay = loaded.overlay.clone();
+    for wish in wishes {
+        match wish {
+            Wish::Unset(key) => overlay.unset(&key),
+            Wish::Set(key, value) => {
+                if let Some(item) = item_above(&key).filter(|item| loaded.file.find(item).is_none()) {
+                    // The name is what says that the overlay defines it.
+                    overlay.set(&item.key("name"), Value::from(item.last()), change);
+                }
+                overlay.set(&key, value, change);
+            }
+        }
+    }
+    let next = assemble(loaded.sources.clone(), loaded.file.clone(), Vec::new(), overlay)?;
+    refuse_secrets(&next, &by)?;
+    Ok(next)
+}
+
+/// An inline secret would be stored readable, so it may only stand in the file.
+fn refuse_secrets(next: &Loaded, by: &Origin) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    next.overlay.layer(&next.file).0.leaves(&mut |key, _| {
+        if key.is_secret() {
+            let message = "a secret cannot be set at run time, expected a file or a variable that holds it";
+            let mut problem = Problem::new(by.clone(), key, message);
+            problem.suggestion = Some(format!("{}_file", key.last()));
+            problems.push(problem);
+        }
+    });
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+fn flatten(
+    shape: &Shape,
+    at: &Key,
+    patch: &Value,
+    by: &Origin,
+    wishes: &mut Vec<Wish>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut bad = |message: String| problems.push(Problem::new(by.clone(), at, message));
+    match (shape, patch) {
+        (Shape::Value, Value::Null) => wishes.push(Wish::Unset(at.clone())),
+        (Shape::Value, value) => wishes.push(Wish::Set(at.clone(), value.clone())),
+        (Shape::Table(_), Value::Object(map)) => {
+            for (name, below) in map {
+                field(shape, at, name, below, by, wishes, problems);
+            }
+        }
+        (Shape::List(_), Value::Object(items)) => {
+            for (item, below) in items {
+                let at = at.item(item);
+                match below {
+                    Value::Null => wishes.push(Wish::Unset(at)),
+                    Value::Object(map) => map.iter().for_each(|(name, below)| {
+                        field(shape, &at, name, below, by, wishes, problems);
+                    }),
+                    _ => problems.push(Problem::new(
+                        by.clone(),
+                        &at,
+                        "expected an object, or null to remove it",
+                    )),
+                }
+            }
+        }
+        (Shape::List(_), _) => bad(String::from("expected an object that holds each table by its name")),
+        (Shape::Table(_), _) => bad(String::from("expected an object")),
+    }
+}
+
+fn field(
+    shape: &Shape,
+    at: &Key,
+    name: &str,
+    patch: &Value,
+    by: &Origin,
+    wishes: &mut Vec<Wish>,
+    problems: &mut Vec<Problem>,
+) {
+    if let Some(below) = shape.field(name) {
+        let item = at.0.last().filter(|step| matches!(step, Step::Item(_)));
+        if name == "name" && item.is_some_and(|item| patch.as_str() != Some(item.text())) {
+            let message = format!("expected \"{}\", the name it is addressed by", at.last());
+            return problems.push(Problem::new(by.clone(), at.key(name), message));
+        }
+        return flatten(below, &at.key(name), patch, by, wishes, problems);
+    }
+    let known: Vec<_> = shape.fields().iter().map(|(name, _)| *name).collect();
+    let message = format!("unknown key, expected one of {}", known.join(", "));
+    let mut problem = Problem::new(by.clone(), at.key(name), message);
+    problem.suggestion = nearest(name, known).map(str::to_owned).or_else(|| elsewhere(name));
+    problems.push(problem);
+}
+
+/// Who holds `key`, if it may not be changed at run time.
+pub fn pin(loaded: &Loaded, key: &Key) -> Option<Pin> {
+    let held =
+        |origin: &Origin, reason: String| Some(Pin { key: key.to_string(), origin: origin.clone(), reason });
+    if key.last() == "data_dir" && key.0.len() == 1 {
+        let origin = loaded.tree.leaf(key).map_or(Origin::Default, |leaf| leaf.origin.clone());
+        return held(
+            &origin,
+            String::from(
+                "the run-time values live in it, so only the file, the environment or a flag can name it",
+            ),
+        );
+    }
+    if let Some(leaf) = loaded.tree.leaf(key).filter(|leaf| leaf.origin.pins()) {
+        return held(&leaf.origin, format!("set by the {}, change it there", leaf.origin));
+    }
+    let item = item_above(key)?;
+    let Some(Node::Branch(table)) = loaded.file.find(&item) else { return None };
+    if &item == key {
+        return held(&table.origin, format!("defined in {}, remove it there", table.origin));
+    }
+    if !pinned_by_file(key) {
+        return None;
+    }
+    let origin = loaded.file.leaf(key).map_or(&table.origin, |leaf| &leaf.origin);
+    held(origin, format!("defined in {origin}, change it there"))
+}
