@@ -9,5 +9,7 @@
 
 pub mod base;
 pub mod config;
+pub mod logic;
 pub mod model;
+pub mod promql;
 pub mod runtime;

@@ -1,0 +1,223 @@
+//! Health roll-up: what each part is, and what the whole is because of it.
+//!
+//! A part is unhealthy when it does not do its job; the whole is unhealthy only
+//! when nothing can hold its place: the store, or every Postgres target. Wrong
+//! would be to take the worst of all parts: one dead bucket of three would make
+//! a load balancer drop the agent.
+
+use std::time::Duration;
+
+use crate::base::time::Timestamp;
+use crate::model::health::{Component, Health};
+use crate::model::probe::OutcomeClass;
+use crate::model::target::TargetStatus;
+
+/// A filesystem fuller than this, in percent, is degraded storage.
+const STORAGE_FULL: f64 = 95.0;
+/// A probe is too old after this many of its intervals, and this much besides.
+const STALE_INTERVALS: u32 = 3;
+const STALE_GRACE: Duration = Duration::from_secs(10);
+
+/// How the store is, in the words of whoever knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFact<'a> {
+    Ok,
+    /// Serving from memory; why.
+    Reopening(&'a str),
+    DiskFull,
+}
+
+/// What the roll-up looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub now: Timestamp,
+    pub store: StoreFact<'a>,
+    /// Use of all real filesystems together, percent; `None` before the first look.
+    pub disk_usage_percent: Option<f64>,
+    pub disk_seen_at: Option<Timestamp>,
+    pub targets: &'a [TargetStatus],
+}
+
+/// The whole and its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RollUp {
+    pub status: Health,
+    pub components: Vec<Component>,
+}
+
+/// Looks at every part. Component names are those of the API: `store`,
+/// `storage`, `database`, then each target by its name.
+pub fn roll_up(facts: &Facts<'_>) -> RollUp {
+    let targets: Vec<Component> = facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
+    let store = of_store(facts);
+    let database = of_database(facts.targets, &targets);
+    let all_databases_down = database_count(facts.targets) > 0
+        && facts
+            .targets
+            .iter()
+            .zip(&targets)
+            .filter(|(target, _)| target.kind == "postgres")
+            .all(|(_, part)| part.status == Health::Unhealthy);
+    let fatal = store.status == Health::Unhealthy || all_databases_down;
+
+    let mut components = vec![store, of_storage(facts)];
+    components.extend(database);
+    components.extend(targets);
+    let worst = components.iter().map(|part| part.status).max().unwrap_or(Health::Unknown);
+    let status = if fatal { Health::Unhealthy } else { worst.min(Health::Degraded) };
+    RollUp { status, components }
+}
+
+fn database_count(targets: &[TargetStatus]) -> usize {
+    targets.iter().filter(|target| target.kind == "postgres").count()
+}
+
+fn of_store(facts: &Facts<'_>) -> Component {
+    let (status, message) = match facts.store {
+        StoreFact::Ok => (Health::Healthy, String::from("writable")),
+        StoreFact::Reopening(why) => (Health::Unhealthy, format!("serving from memory: {why}")),
+        StoreFact::DiskFull => (Health::Degraded, String::from("disk full: samples are not kept")),
+    };
+    Component { name: String::from("store"), status, message, latency_ms: None, checked_at: Some(facts.now) }
+}
+
+fn of_storage(facts: &Facts<'_>) -> Component {
+    let (status, message) = match facts.disk_usage_percent {
+        None => (Health::Unknown, String::from("no filesystem was looked at yet")),
+        Some(used) if used > STORAGE_FULL => (Health::Degraded, format!("{used:.1} % used")),
+        Some(used) => (Health::Healthy, format!("{used:.1} % used")),
+    };
+    let checked_at = facts.disk_seen_at;
+    Component { name: String::from("storage"), status, message, latency_ms: None, checked_at }
+}
+
+/// The worst of the Postgres targets; absent when there is none.
+fn of_database(targets: &[TargetStatus], parts: &[Component]) -> Option<Component> {
+    let databases = || targets.iter().zip(parts).filter(|(target, _)| target.kind == "postgres");
+    let (_, worst) = databases().max_by_key(|(_, part)| part.status)?;
+    let well = databases().filter(|(_, part)| part.status == Health::Healthy).count();
+    let message = match worst.status {
+        Health::Healthy => format!("{well} of {well} healthy"),
+        _ => format!("{well} of {} healthy; {}: {}", database_count(targets), worst.name, worst.message),
+    };
+    Some(Component { name: String::from("database"), message, ..worst.clone() })
+}
+
+fn of_target(target: &TargetStatus, now: Timestamp) -> Component {
+    let name = target.name.clone();
+    let Some(last) = &target.last else {
+        let message = String::from("not probed yet");
+        return Component { name, status: Health::Unknown, message, latency_ms: None, checked_at: None };
+    };
+    let age = now.since(last.at);
+    let limit = Duration::from_millis(target.interval_ms).saturating_mul(STALE_INTERVALS) + STALE_GRACE;
+    let (status, message) = if age > limit {
+        (Health::Unknown, format!("the last probe is {} s old", age.as_secs()))
+    } else {
+        (of_class(last.class), last.problem().map_or_else(|| String::from("answers"), describe))
+    };
+    Component { name, status, message, latency_ms: Some(last.latency_ms), checked_at: Some(last.at) }
+}
+
+/// A target that answers, though not as it should, is degraded; one that does
+/// not is down.
+const fn of_class(class: OutcomeClass) -> Health {
+    match class {
+        OutcomeClass::Ok => Health::Healthy,
+        OutcomeClass::Alive | OutcomeClass::Recovering | OutcomeClass::Soft => Health::Degraded,
+        OutcomeClass::Hard => Health::Unhealthy,
+    }
+}
+
+fn describe(problem: &crate::model::probe::OperationOutcome) -> String {
+    let reason = if problem.detail.is_empty() { &problem.code } else { &problem.detail };
+    format!("{}: {reason}", problem.operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::Name;
+    use crate::model::probe::{OperationOutcome, ProbeRecord};
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn target(name: &str, kind: &str, class: OutcomeClass, at: Timestamp) -> TargetStatus {
+        let operation = OperationOutcome {
+            operation: String::from("connect"),
+            class,
+            code: String::from("refused"),
+            detail: String::new(),
+            latency_ms: 1.0,
+        };
+        let last = ProbeRecord {
+            target: Name::new(name).unwrap(),
+            kind: kind.to_owned(),
+            at,
+            class,
+            latency_ms: 1.0,
+            operations: vec![operation],
+        };
+        TargetStatus {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            address: String::new(),
+            interval_ms: 1000,
+            class: Some(class),
+            since: None,
+            probes: 1,
+            failed: 0,
+            error_share: 0.0,
+            p50_ms: None,
+            p95_ms: None,
+            last: Some(last),
+        }
+    }
+
+    fn rolled(store: StoreFact<'_>, disk: f64, targets: &[TargetStatus]) -> RollUp {
+        let disk_usage_percent = Some(disk);
+        roll_up(&Facts { now: NOW, store, disk_usage_percent, disk_seen_at: Some(NOW), targets })
+    }
+
+    fn status_of(roll_up: &RollUp, name: &str) -> Health {
+        roll_up.components.iter().find(|part| part.name == name).unwrap().status
+    }
+
+    #[test]
+    fn a_dead_bucket_degrades_and_the_last_dead_database_fails() {
+        let bucket = target("b", "object_store", OutcomeClass::Hard, NOW);
+        let good = target("pg1", "postgres", OutcomeClass::Ok, NOW);
+        let dead = target("pg2", "postgres", OutcomeClass::Hard, NOW);
+
+        let all = rolled(StoreFact::Ok, 10.0, &[bucket, good, dead.clone()]);
+        assert_eq!(all.status, Health::Degraded);
+        assert_eq!(status_of(&all, "b"), Health::Unhealthy);
+        assert_eq!(status_of(&all, "database"), Health::Unhealthy);
+        let names: Vec<_> = all.components.iter().map(|part| part.name.as_str()).collect();
+        assert_eq!(names, ["store", "storage", "database", "b", "pg1", "pg2"]);
+
+        assert_eq!(rolled(StoreFact::Ok, 10.0, &[dead]).status, Health::Unhealthy);
+    }
+
+    #[test]
+    fn the_store_decides_and_a_full_disk_degrades() {
+        assert_eq!(rolled(StoreFact::Ok, 95.0, &[]).status, Health::Healthy);
+        assert_eq!(rolled(StoreFact::Ok, 95.1, &[]).status, Health::Degraded);
+        assert_eq!(rolled(StoreFact::DiskFull, 10.0, &[]).status, Health::Degraded);
+        let reopening = rolled(StoreFact::Reopening("no space"), 10.0, &[]);
+        assert_eq!(reopening.status, Health::Unhealthy);
+    }
+
+    #[test]
+    fn an_old_probe_says_nothing() {
+        let old = target("pg1", "postgres", OutcomeClass::Hard, Timestamp(NOW.0 - 13_001));
+        let all = rolled(StoreFact::Ok, 10.0, &[old]);
+        assert_eq!((status_of(&all, "pg1"), all.status), (Health::Unknown, Health::Unknown));
+    }
+
+    #[test]
+    fn wrong_credentials_are_not_death() {
+        let alive = target("pg1", "postgres", OutcomeClass::Alive, NOW);
+        assert_eq!(rolled(StoreFact::Ok, 10.0, &[alive]).status, Health::Degraded);
+    }
+}

@@ -1,0 +1,9 @@
+//! Decisions without a world: plain functions and state machines over the
+//! nouns of `model`.
+//!
+//! **Invariant:** nothing here reads a clock, waits, or performs I/O; time and
+//! randomness are arguments.
+
+pub mod health;
+pub mod openmetrics;
+pub mod token;
