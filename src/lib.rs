@@ -13,3 +13,4 @@ pub mod logic;
 pub mod model;
 pub mod promql;
 pub mod runtime;
+pub mod store;

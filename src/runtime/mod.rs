@@ -1,6 +1,11 @@
 //! What tasks run on: the supervisor that spawns them, the bus they publish to,
-//! the ticks they wait for.
+//! the ticks they wait for, and the ways out to the network.
 
 pub mod bus;
+pub mod crew;
+pub mod dial;
+pub mod http_client;
+pub mod network_failure;
 pub mod supervisor;
 pub mod ticker;
+pub mod tls;

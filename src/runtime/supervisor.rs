@@ -63,6 +63,9 @@ const RESTART: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 /// A task that ran this long without failing starts its backoff anew.
 const STEADY: Duration = Duration::from_secs(60);
 
+/// Threads of [`Supervisor::thread`] read small files; 2 MiB would be address space for nothing.
+const THREAD_STACK: usize = 512 << 10;
+
 /// Why a task ended. Any error converts into it.
 pub type TaskResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -129,6 +132,19 @@ impl Supervisor {
         R: Send + 'static,
     {
         tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// Starts a thread for work that may hang in a system call: the end of the
+    /// process does not wait for it, as it would for a blocking task.
+    ///
+    /// # Errors
+    /// The operating system refused another thread.
+    pub fn thread<W>(name: &str, work: W) -> std::io::Result<()>
+    where
+        W: FnOnce() + Send + 'static,
+    {
+        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(THREAD_STACK);
+        builder.spawn(work).map(drop)
     }
 
     /// Cancelled when `phase` stops.

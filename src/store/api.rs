@@ -1,0 +1,166 @@
+//! The nouns of the store's interface: options, errors, reports, changes.
+//!
+//! Plain data that callers build or read; nothing here touches the file. One
+//! would get it wrong by leaking a redb type through an error: callers could then
+//! not be compiled without knowing the database.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::time::Timestamp;
+use crate::model::access::{AuditEntry, Token};
+use crate::model::series::Kind;
+
+/// Where and how large. All limits come from `[storage]`.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The redb file; its directory exists.
+    pub path: PathBuf,
+    /// Largest length of the file, bytes; less than 4 MiB counts as 4 MiB.
+    pub cap: u64,
+    pub flush_interval: Duration,
+    pub raw_retention: Duration,
+    pub minute_retention: Duration,
+    pub hour_retention: Duration,
+    /// Series active in the last hour; the next is refused.
+    pub max_series: usize,
+    /// redb's page cache, bytes.
+    pub cache: usize,
+    /// `None`: look for memory-backed storage; `Some(None)`: off; `Some(Some(dir))`: there.
+    pub tail: Option<Option<PathBuf>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store {path} is in use by another process")]
+    InUse { path: PathBuf },
+    #[error("the store {path} was written by a newer holdfast (schema {found}, this one knows {supported})")]
+    TooNew { path: PathBuf, found: u64, supported: u64 },
+    #[error("cannot open the store {path}: {reason}")]
+    Open { path: PathBuf, reason: String },
+    #[error("the store is unavailable: {reason}")]
+    Unavailable { reason: String },
+    #[error("no space left for the store")]
+    DiskFull,
+    #[error("the query matches {found} series, more than the limit of {limit}")]
+    TooManySeries { found: usize, limit: usize },
+    #[error("the query asks for {found} points, more than the limit of {limit}")]
+    TooManyPoints { found: usize, limit: usize },
+    #[error("the matcher {matcher} is not valid: {reason}")]
+    BadMatcher { matcher: String, reason: String },
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default)]
+pub struct OpenReport {
+    pub created: bool,
+    /// The last run closed the store; also true for a new one.
+    pub clean: bool,
+    /// A damaged file was put here.
+    pub moved_aside: Option<PathBuf>,
+    pub repaired_in: Duration,
+    /// Samples brought back from the tail.
+    pub recovered_samples: u64,
+    /// Directory of the tail; absent when there is none.
+    pub tail: Option<PathBuf>,
+    /// First event sequence number this run may use.
+    pub first_event: u64,
+    /// Names this store among all others; drawn when the file was made.
+    pub store_id: u64,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendReport {
+    pub accepted: usize,
+    /// Refused because the cap on active series was reached.
+    pub refused: usize,
+}
+
+/// One sample of a backfill.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportSample {
+    pub key: String,
+    pub family: String,
+    pub kind: Kind,
+    pub help: String,
+    pub at: Timestamp,
+    pub value: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    pub accepted: u64,
+    /// Older than the raw retention or newer than now.
+    pub out_of_range: u64,
+    /// The series cap was reached.
+    pub refused: u64,
+    /// A sample of that series at that time was already there.
+    pub duplicate: u64,
+}
+
+/// One row to write, durable before [`super::Store::commit`] returns.
+#[derive(Clone, Debug)]
+pub enum Write {
+    PutToken(Token),
+    DeleteToken {
+        id: String,
+    },
+    /// The configuration's run-time overlay, a JSON object; replaces the former.
+    PutOverlay(serde_json::Value),
+}
+
+/// Writes that succeed or fail together, and the audit row that belongs to them.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub writes: Vec<Write>,
+    pub audit: Option<AuditEntry>,
+}
+
+#[derive(Clone, Debug, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct StoreStats {
+    /// Length of the redb file and the part of it that is in use, bytes.
+    pub file_bytes: u64,
+    pub used_bytes: u64,
+    pub cap_bytes: u64,
+    pub series: u64,
+    pub max_series: u64,
+    pub series_refused_total: u64,
+    pub samples_appended_total: u64,
+    /// Samples that were dropped because the disk was full.
+    pub samples_shed_total: u64,
+    /// Samples in memory that no flush has written yet.
+    pub samples_pending: u64,
+    pub commits_total: u64,
+    pub flushes_total: u64,
+    pub compactions_total: u64,
+    /// What was handed to the file, bytes.
+    pub written_bytes_total: u64,
+    pub tail_bytes: u64,
+    pub reopens_total: u64,
+    /// What the raw, 1m and 1h tiers hold, oldest time in ms; absent when empty.
+    pub raw_since_ms: Option<i64>,
+    pub minute_since_ms: Option<i64>,
+    pub hour_since_ms: Option<i64>,
+}
+
+/// Whether writes work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreCondition {
+    Ok,
+    /// Serving from memory while the file is opened again; why.
+    Reopening(String),
+    /// Samples are shed, alerts-class writes go on.
+    DiskFull,
+}
+
+/// See [`super::Store::visit_latest`].
+#[derive(Clone, Copy, Debug)]
+pub struct LatestSample<'a> {
+    pub key: &'a str,
+    pub family: &'a str,
+    pub kind: Kind,
+    pub help: &'a str,
+    pub at: Timestamp,
+    pub value: f64,
+}

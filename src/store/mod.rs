@@ -1,0 +1,281 @@
+//! The store: one redb file, a head in memory, one thread that writes.
+//!
+//! ```text
+//! append --> front: head + tail (memory, tmpfs)      query --> head plan, then blobs of a snapshot
+//!                |
+//! flush ---------+--> writer thread --> redb: block -> hour blobs (raw, 1m, 1h) -> retention
+//! commit, import ---> writer thread --> redb: rows with their audit row
+//! ```
+//! The pattern: callers never touch the file but for reading snapshots; all
+//! writing is one thread's, group by group. The head holds everything that no hour
+//! in the file holds, so the file may be shut and opened again while memory serves.
+//! One would get it wrong by answering a change before its commit, or by letting
+//! an append wait for the disk.
+//!
+//! **Invariant:** no module outside this one names redb or postcard.
+//! **Invariant:** the file is never longer than the cap, and a damaged file is
+//! never deleted.
+
+mod api;
+mod blobs;
+mod change;
+mod fault;
+mod file;
+mod flush;
+mod import;
+mod ledger;
+mod migrations;
+mod open;
+mod probes;
+mod record;
+mod records;
+pub mod ring;
+mod room;
+mod shared;
+mod tables;
+mod tail_file;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub use api::{
+    AppendReport, Change, ImportReport, ImportSample, LatestSample, OpenReport, StoreCondition, StoreError,
+    StoreOptions, StoreStats, Write,
+};
+
+use crate::base::time::{Clock, Timestamp};
+use crate::model::access::{AuditEntry, Token};
+use crate::model::frame::Frame;
+use crate::model::probe::ProbeRecord;
+use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SeriesInfo};
+use crate::model::selector::Selector;
+use blobs::{FileBlobs, NoBlobs};
+use fault::Fault;
+use file::{Backing, Disk};
+use shared::{Shared, lock, read};
+use tables::{CLASS_HOUR, CLASS_MINUTE, CLASS_RAW};
+use writer::{Job, WriterHandle};
+
+struct Inner {
+    // Dropped first: the thread ends before what it shares.
+    writer: WriterHandle,
+    shared: Arc<Shared>,
+}
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl Store {
+    /// Opens or creates the store. Blocking; `progress` hears the share of a
+    /// repair that is done, 0..=1.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::TooNew`], or [`StoreError::Open`].
+    pub fn open(
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<(Self, OpenReport), StoreError> {
+        Self::open_on(options, clock, Arc::new(Disk), open::HEAD_BYTES, progress)
+    }
+
+    /// The same on another kind of disk, with `head_bytes` of samples in memory
+    /// before the oldest are shed.
+    fn open_on(
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
+        backing: Arc<dyn Backing>,
+        head_bytes: usize,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<(Self, OpenReport), StoreError> {
+        let opened = open::open(options, clock, backing, head_bytes, progress)?;
+        let report = opened.report.clone();
+        let (writer, shared) = WriterHandle::start(opened)?;
+        Ok((Self { inner: Arc::new(Inner { writer, shared }) }, report))
+    }
+
+    /// Takes one frame into the head (memory and tail). `stream` names the
+    /// source whose samples share timestamps: `host`, `postgres/pg1`, ...
+    /// Never waits for the disk.
+    pub fn append(&self, stream: &str, at: Timestamp, frame: &Frame) -> AppendReport {
+        let mut front = lock(&self.inner.shared.front);
+        let front = &mut *front;
+        front.scratch.clear();
+        let records = front.tail.is_some().then_some(&mut front.scratch);
+        let appended = front.head.append(stream, at, frame, records);
+        if let Some(tail) = &mut front.tail {
+            tail.append(&front.scratch);
+        }
+        AppendReport { accepted: appended.accepted, refused: appended.refused }
+    }
+
+    /// Takes samples of any age into the ring; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] or [`StoreError::Unavailable`]; hours that were
+    /// merged before stay merged.
+    pub async fn import(
+        &self,
+        samples: Vec<ImportSample>,
+        audit: AuditEntry,
+    ) -> Result<ImportReport, StoreError> {
+        self.inner.writer.ask(|reply| Job::Import(samples, audit, reply)).await
+    }
+
+    /// Series that match any of the selectors (all when there are none), in key order.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManySeries`] or [`StoreError::BadMatcher`].
+    pub fn series(&self, selectors: &[Selector], limit: usize) -> Result<Vec<SeriesInfo>, StoreError> {
+        let oldest = {
+            let ledger = lock(&self.inner.shared.ledger);
+            [CLASS_RAW, CLASS_MINUTE, CLASS_HOUR].into_iter().filter_map(|class| ledger.since(class)).min()
+        };
+        let oldest = Timestamp(oldest.unwrap_or(i64::MIN));
+        lock(&self.inner.shared.front).head.series(selectors, oldest, limit)
+    }
+
+    /// Calls `visit` for every series with a value not older than `lookback`, in key
+    /// order: families are together. For exposition: no copying. Appends wait
+    /// meanwhile, so `visit` only formats.
+    pub fn visit_latest(&self, lookback: Duration, visit: &mut dyn FnMut(LatestSample<'_>)) {
+        let since = self.inner.shared.clock.now().minus(lookback);
+        lock(&self.inner.shared.front).head.visit_latest(since, visit);
+    }
+
+    /// Blocking (reads the file); call it from a blocking thread. While the file
+    /// is being opened again, memory answers alone.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManySeries`], [`StoreError::TooManyPoints`],
+    /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] for a damaged blob.
+    pub fn query_range(&self, query: &RangeQuery) -> Result<RangeAnswer, StoreError> {
+        let plan = lock(&self.inner.shared.front).head.plan(query)?;
+        // After the plan: what left the head in between is in this snapshot.
+        match self.inner.shared.snapshot()? {
+            Some(tx) => plan.evaluate(&FileBlobs::new(&tx).map_err(|fault| fault.error())?),
+            None => plan.evaluate(&NoBlobs),
+        }
+    }
+
+    /// The last value of one series, by canonical key, not older than the lookback.
+    pub fn latest(&self, key: &str) -> Option<(Timestamp, f64)> {
+        let since = self.inner.shared.clock.now().minus(LOOKBACK);
+        lock(&self.inner.shared.front).head.latest(key).filter(|(at, _)| *at >= since)
+    }
+
+    /// Writes what is pending, compacts a closed hour, enforces retention and the
+    /// cap. Called every flush interval and once at shutdown. `last_event` is the
+    /// last event number that was used.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] or [`StoreError::Unavailable`]; nothing is lost, the
+    /// next flush tries again.
+    pub async fn flush(&self, last_event: u64) -> Result<(), StoreError> {
+        self.inner.writer.ask(|reply| Job::Flush(last_event, reply)).await
+    }
+
+    /// Keeps a probe for [`Store::probe_history`]; rides along with the next flush.
+    pub fn record_probe(&self, probe: &ProbeRecord) {
+        lock(&self.inner.shared.probes).push(probe.clone());
+    }
+
+    /// Newest first, and how many there are. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file cannot be read.
+    pub fn probe_history(
+        &self,
+        target: &str,
+        limit: usize,
+        offset: usize,
+    ) -> Result<(Vec<ProbeRecord>, u64), StoreError> {
+        let mut probes = lock(&self.inner.shared.probes).of_target(target);
+        if let Some(tx) = self.inner.shared.snapshot()? {
+            probes::read(&tx, target, &mut probes).map_err(|fault| fault.error())?;
+        }
+        let total = probes.len().min(probes::PER_TARGET);
+        let page = probes.into_values().rev().take(total).skip(offset).take(limit);
+        Ok((page.collect(), total as u64))
+    }
+
+    /// Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] or [`StoreError::Unavailable`]; then nothing changed.
+    pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
+        self.inner.writer.ask(|reply| Job::Commit(change, reply)).await
+    }
+
+    /// The run-time overlay of the configuration; an empty object when there is none.
+    pub fn overlay(&self) -> serde_json::Value {
+        read(&self.inner.shared.cached).overlay.clone()
+    }
+
+    /// All tokens, by id.
+    pub fn tokens(&self) -> Vec<Token> {
+        read(&self.inner.shared.cached).tokens.values().cloned().collect()
+    }
+
+    /// Newest first, and how many there are. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn audit(&self, limit: usize, offset: usize) -> Result<(Vec<AuditEntry>, u64), StoreError> {
+        let tx = self.inner.shared.snapshot()?;
+        let tx = tx.ok_or_else(|| Fault::Broken(String::from("it is being opened again")).error())?;
+        change::read_audit(&tx, limit, offset).map_err(|fault| fault.error())
+    }
+
+    /// Figures; cheap.
+    pub fn stats(&self) -> StoreStats {
+        let shared = &self.inner.shared;
+        let (head, tail_bytes) = {
+            let front = lock(&shared.front);
+            (front.head.stats(), front.tail.as_ref().map_or(0, tail_file::TailFile::bytes))
+        };
+        let ledger = lock(&shared.ledger);
+        let counters = &shared.counters;
+        StoreStats {
+            file_bytes: shared.file_len(),
+            used_bytes: ledger.used().min(shared.file_len()),
+            cap_bytes: shared.limit,
+            series: head.series as u64,
+            max_series: shared.options.max_series as u64,
+            series_refused_total: head.refused_total,
+            samples_appended_total: head.appended_total,
+            samples_shed_total: head.shed_total,
+            samples_pending: head.samples_pending + counters.held.load(Ordering::Relaxed),
+            commits_total: counters.commits.load(Ordering::Relaxed),
+            flushes_total: counters.flushes.load(Ordering::Relaxed),
+            compactions_total: counters.compactions.load(Ordering::Relaxed),
+            written_bytes_total: shared.figures.written.load(Ordering::Relaxed),
+            tail_bytes,
+            reopens_total: counters.reopens.load(Ordering::Relaxed),
+            raw_since_ms: ledger.since(CLASS_RAW),
+            minute_since_ms: ledger.since(CLASS_MINUTE),
+            hour_since_ms: ledger.since(CLASS_HOUR),
+        }
+    }
+
+    pub fn condition(&self) -> StoreCondition {
+        lock(&self.inner.shared.condition).clone()
+    }
+
+    /// Last flush, marks the file clean, closes it. Memory goes on answering;
+    /// further writes are refused.
+    ///
+    /// # Errors
+    /// What the last flush met; the file is closed all the same.
+    pub async fn close(&self, last_event: u64) -> Result<(), StoreError> {
+        self.inner.writer.ask(|reply| Job::Close(last_event, reply)).await
+    }
+}

@@ -1,0 +1,75 @@
+//! Every table of the file, on one screen.
+//!
+//! The `-N` in a name changes only when the layout of the key changes: a new
+//! table and a numbered migration. A change of the value raises the version byte
+//! of its record instead (`record.rs`). Ring bytes (`RING`, `SERIES`) carry a
+//! version of their own, written by `ring/`. One would get it wrong by adding a
+//! table to the flush: every table touched costs a page per commit, and the
+//! budget of written bytes has room for one.
+
+use redb::{TableDefinition, WriteTransaction};
+
+use super::fault::Fault;
+use super::record::Stored;
+use super::records::{AuditRecord, Holding, OverlayRecord, StoredProbe, TokenRecord};
+
+/// Key:   name of a number, see the `META_*` constants
+/// Value: the number
+pub const META: TableDefinition<&str, u64> = TableDefinition::new("meta-1");
+
+/// Key:   (class, number, segment): `CLASS_BLOCK` with the block's sequence number, or a tier's
+///        class with the hour since the epoch its blob starts at; segments count from 0
+/// Value: up to 16 KiB of the blob, see `blobs.rs` for the sizes
+pub const RING: TableDefinition<(u8, u32, u32), &[u8]> = TableDefinition::new("ring-1");
+
+/// Key:   (class, first hour since the epoch) of a blob of a tier
+/// Value: which hours it covers and its length
+pub const HOLDINGS: TableDefinition<(u8, u32), Stored<Holding>> = TableDefinition::new("holdings-1");
+
+/// Key:   `SeriesId`, never used again while data of the former owner is held
+/// Value: `ring::SeriesRecord`, which writes its own version
+pub const SERIES: TableDefinition<u32, &[u8]> = TableDefinition::new("series-1");
+
+/// Key:   (target, time of the probe in ms)
+/// Value: the probe; bounded per target
+pub const PROBES: TableDefinition<(&str, i64), Stored<StoredProbe>> = TableDefinition::new("probes-1");
+
+/// Key:   id of the token
+/// Value: its digest and scopes, never the token
+pub const TOKENS: TableDefinition<&str, Stored<TokenRecord>> = TableDefinition::new("tokens-1");
+
+/// Key:   name of a configuration document: `overlay`
+/// Value: the document as JSON text
+pub const CONFIG: TableDefinition<&str, Stored<OverlayRecord>> = TableDefinition::new("config-1");
+
+/// Key:   number of the row, counting up; order = order of the changes
+/// Value: who did what; bounded
+pub const AUDIT: TableDefinition<u64, Stored<AuditRecord>> = TableDefinition::new("audit-1");
+
+/// Which layout the file has, see `migrations.rs`.
+pub const META_SCHEMA: &str = "schema_version";
+/// Random identity of the file; ties a tail to it.
+pub const META_STORE_ID: &str = "store_id";
+/// 1 after a close, 0 while the store is open.
+pub const META_CLEAN: &str = "clean";
+/// No event number above this one was used.
+pub const META_EVENT_CEILING: &str = "event_ceiling";
+
+/// Classes of blobs in `RING`: flush blocks, then the tiers.
+pub const CLASS_BLOCK: u8 = 0;
+pub const CLASS_RAW: u8 = 1;
+pub const CLASS_MINUTE: u8 = 2;
+pub const CLASS_HOUR: u8 = 3;
+
+/// Creates what is missing, so that readers never meet an absent table.
+pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
+    tx.open_table(META)?;
+    tx.open_table(RING)?;
+    tx.open_table(HOLDINGS)?;
+    tx.open_table(SERIES)?;
+    tx.open_table(PROBES)?;
+    tx.open_table(TOKENS)?;
+    tx.open_table(CONFIG)?;
+    tx.open_table(AUDIT)?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The cap: however long it runs, the file stays inside, and the newest history
+//! stays with it.
+
+use super::*;
+
+fn run_hours(cap: u64, hours: i64, series: u64) -> (f64, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&dir.path().join("holdfast.redb"));
+    options.cap = cap;
+    let clock = clock();
+    let (store, _) = open(&options, &clock);
+    let mut longest = 0;
+    for turn in 1..=hours * 6 {
+        for tick in (turn - 1) * 20 + 1..=turn * 20 {
+            clock.advance(Duration::from_secs(30));
+            store.append("host", Timestamp(START + tick * 30 * SECOND), &noisy_frame(tick, series));
+        }
+        block(store.flush(0)).unwrap();
+        longest = longest.max(std::fs::metadata(&options.path).unwrap().len());
+    }
+    assert!(longest <= cap, "{longest} is more than the cap of {cap}");
+    let stats = store.stats();
+    assert_eq!(stats.samples_shed_total, 0);
+    assert!(stats.raw_since_ms.unwrap() > START, "the cap was never reached: {stats:?}");
+    assert!(stats.minute_since_ms <= stats.raw_since_ms);
+    // Queries answer over the whole time, from whatever is left.
+    let end = START + hours * HOUR;
+    let answer = query(&store, stats.hour_since_ms.unwrap() + HOUR, end, HOUR).unwrap();
+    assert_eq!(answer.series.len() as u64, series);
+    block(store.close(0)).unwrap();
+    let closed = std::fs::metadata(&options.path).unwrap().len();
+    assert!(closed <= cap);
+    drop(store);
+    assert!(open(&options, &clock).1.clean);
+    let used = stats.used_bytes as f64 / cap as f64;
+    (used, stats.reopens_total)
+}
+
+#[test]
+fn a_tiny_cap_is_respected_over_many_hours() {
+    // Caps at, below and above what doubling would reach by itself.
+    for cap in [4 << 20, (8 << 20) - 1, 6 << 20] {
+        let (used, reopens) = run_hours(cap, 40, 100);
+        println!("cap {cap}: {:.0} % used, {reopens} reopenings", used * 100.0);
+        assert!(used > 0.6, "only {used:.2} of a cap of {cap} are used");
+        assert_eq!(reopens, 0, "the ledger was wrong about a cap of {cap}");
+    }
+}
