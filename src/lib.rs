@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+pub mod collectors;
 pub mod config;
 pub mod logic;
 pub mod model;
