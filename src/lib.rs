@@ -15,3 +15,4 @@ pub mod model;
 pub mod promql;
 pub mod runtime;
 pub mod store;
+pub mod targets;

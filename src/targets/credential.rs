@@ -1,0 +1,117 @@
+//! A password or key that is written in the configuration, in a file, or in the
+//! environment.
+//!
+//! A file is read again at every use, so that replacing it is all a rotation
+//! needs. Reading happens on a blocking thread and under the probe's deadline: a
+//! file on a hung mount must not hang the probe.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::base::secret::Secret;
+use crate::runtime::supervisor::Supervisor;
+
+/// A secret file larger than this is refused, bytes.
+const MAX_FILE: u64 = 64 << 10;
+
+/// Why there is no secret; names the place, never the content.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    #[error("cannot read the secret in {}: {reason}", path.display())]
+    Read { path: PathBuf, reason: String },
+    #[error("the environment variable {name} is not set")]
+    Unset { name: String },
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    None,
+    Value(Secret),
+    File(PathBuf),
+    Environment { name: String, value: Option<Secret> },
+}
+
+impl Credential {
+    /// The first of the three that is given.
+    pub fn of(
+        value: Option<&Secret>,
+        file: Option<&Path>,
+        variable: Option<&str>,
+        environment: &BTreeMap<String, Secret>,
+    ) -> Self {
+        if let Some(value) = value {
+            return Self::Value(value.clone());
+        }
+        if let Some(path) = file {
+            return Self::File(path.to_owned());
+        }
+        variable.map_or(Self::None, |name| Self::Environment {
+            name: name.to_owned(),
+            value: environment.get(name).cloned(),
+        })
+    }
+
+    /// The secret as it is now, or `None` where none is configured. A line end
+    /// at the end of a file does not belong to it.
+    ///
+    /// # Errors
+    /// [`CredentialError`] naming the file or the variable.
+    pub async fn read(&self, deadline: Instant) -> Result<Option<Secret>, CredentialError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Value(secret) => Ok(Some(secret.clone())),
+            Self::Environment { value: Some(secret), .. } => Ok(Some(secret.clone())),
+            Self::Environment { name, value: None } => Err(CredentialError::Unset { name: name.clone() }),
+            Self::File(path) => {
+                let wanted = path.clone();
+                let reading = Supervisor::blocking(move || read_file(&wanted));
+                let refused = |reason| CredentialError::Read { path: path.clone(), reason };
+                match timeout_at(deadline, reading).await {
+                    Ok(Some(Ok(secret))) => Ok(Some(secret)),
+                    Ok(Some(Err(reason))) => Err(refused(reason)),
+                    Ok(None) => Err(refused(String::from("the reader panicked"))),
+                    Err(_) => Err(refused(String::from("no answer from the file system in time"))),
+                }
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Secret, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MAX_FILE {
+        return Err(format!("it is larger than {MAX_FILE} bytes"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + std::time::Duration::from_secs(5)
+    }
+
+    #[tokio::test]
+    async fn a_replaced_file_is_read_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let credential = Credential::of(None, Some(file.path()), None, &BTreeMap::new());
+        for text in ["first", "second"] {
+            std::fs::write(file.path(), format!("{text}\n")).unwrap();
+            assert_eq!(credential.read(soon()).await.unwrap().unwrap().expose(), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_or_variable_is_named() {
+        let file = Credential::of(None, Some(Path::new("/nonexistent")), None, &BTreeMap::new());
+        assert!(file.read(soon()).await.unwrap_err().to_string().contains("/nonexistent"));
+        let variable = Credential::of(None, None, Some("PG_PASSWORD"), &BTreeMap::new());
+        assert!(variable.read(soon()).await.unwrap_err().to_string().contains("PG_PASSWORD"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What is probed: one module per kind, registered in [`plans`] and nowhere else.
+//!
+//! The pattern: the configuration becomes a [`Plan`] per target, and a plan makes
+//! a [`Target`] as often as its worker is started. A target takes its
+//! configuration and returns data; it knows no store, no HTTP surface and no other
+//! target. A probe never fails: what went wrong is in its record, under the class
+//! its own kind's table gives it. Wrong would be a probe without a bound: each has
+//! one deadline over everything it does.
+
+pub mod credential;
+pub mod object_store;
+pub mod outcome;
+pub mod postgres;
+pub mod record;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::base::id::Name;
+use crate::base::secret::Secret;
+use crate::base::time::Clock;
+use crate::config::Config;
+use crate::model::frame::Frame;
+use crate::model::probe::ProbeRecord;
+use crate::runtime::supervisor::Supervisor;
+
+/// One finished probe: the record for people, the frame for the ring.
+#[derive(Debug)]
+pub struct Probed {
+    pub record: ProbeRecord,
+    pub frame: Frame,
+}
+
+/// A thing that is probed.
+pub trait Target: Send {
+    fn name(&self) -> &Name;
+    /// `postgres`, `object_store`: the section, the file and the label.
+    fn kind(&self) -> &'static str;
+    /// Address for people, without credentials.
+    fn address(&self) -> String;
+    fn interval(&self) -> Duration;
+    /// The total deadline of a probe.
+    fn timeout(&self) -> Duration;
+    /// Probes once within the target's total deadline. Never fails: what went
+    /// wrong is in the record.
+    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>>;
+}
+
+/// What targets need besides their own section.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Names this agent among those that probe the same bucket.
+    pub agent: String,
+    pub clock: Arc<dyn Clock>,
+    pub supervisor: Supervisor,
+    /// The process environment as it was at the start, for `*_env` keys.
+    pub environment: Arc<BTreeMap<String, Secret>>,
+}
+
+/// A target as configured.
+#[derive(Clone)]
+pub struct Plan {
+    pub name: Name,
+    pub kind: &'static str,
+    pub address: String,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Differs when anything in the target's section differs, secrets included.
+    pub fingerprint: [u8; 32],
+    make: Arc<dyn Fn() -> Box<dyn Target> + Send + Sync>,
+}
+
+impl Plan {
+    /// A target that has probed nothing yet.
+    pub fn make(&self) -> Box<dyn Target> {
+        (self.make)()
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} at {}", self.kind, self.name, self.address)
+    }
+}
+
+/// Every configured target, in the order of the configuration. The one list that
+/// registers a kind.
+pub fn plans(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for section in &config.target.postgres {
+        let secrets = [section.password.as_ref()];
+        plans.push(plan(section, &secrets, surroundings, postgres::PostgresTarget::new));
+    }
+    for section in &config.target.object_store {
+        let secrets = [section.secret_access_key.as_ref()];
+        plans.push(plan(section, &secrets, surroundings, object_store::ObjectStoreTarget::new));
+    }
+    plans
+}
+
+/// Every configured target, made.
+pub fn build(config: &Config, surroundings: &Surroundings) -> Vec<Box<dyn Target>> {
+    plans(config, surroundings).iter().map(Plan::make).collect()
+}
+
+fn plan<S, T>(
+    section: &S,
+    secrets: &[Option<&Secret>],
+    surroundings: &Surroundings,
+    new: fn(S, &Surroundings) -> T,
+) -> Plan
+where
+    S: serde::Serialize + Clone + Send + Sync + 'static,
+    T: Target + 'static,
+{
+    let first = new(section.clone(), surroundings);
+    let (section, surroundings) = (section.clone(), surroundings.clone());
+    let fingerprint = fingerprint(&section, secrets);
+    Plan {
+        name: first.name().clone(),
+        kind: first.kind(),
+        address: first.address(),
+        interval: first.interval(),
+        timeout: first.timeout(),
+        fingerprint,
+        make: Arc::new(move || Box::new(new(section.clone(), &surroundings))),
+    }
+}
+
+/// A serialised section shows its secrets as a mask, so they are added apart.
+fn fingerprint(section: &impl serde::Serialize, secrets: &[Option<&Secret>]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(serde_json::to_vec(section).unwrap_or_default());
+    for secret in secrets.iter().flatten() {
+        digest.update([0]);
+        digest.update(secret.expose().as_bytes());
+    }
+    digest.finalize().into()
+}

@@ -1,0 +1,297 @@
+//! `[[target.postgres]]`: one server, by two connections.
+//!
+//! A probe opens a fresh connection (`connect`) and at the same time asks
+//! `select 1` on the one it kept (`query`): a hung postmaster still answers old
+//! connections, and a server out of connection slots answers only those. Now and
+//! then it reads the statistics views (`statistics`) on the kept one. One deadline
+//! spans all of it; a connection on which the deadline passed is dropped, because
+//! its answer would be taken for the answer to the next question.
+//!
+//! A kept connection may be gone for harmless reasons (an idle limit, a pooler, a
+//! firewall that forgot it, a restart between two probes). Then the fresh one takes its place and the query
+//! is asked again: only a server that does not serve now is a failure.
+
+mod outcome;
+mod queries;
+mod session;
+mod statistics;
+mod wire;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use self::session::{Place, Session};
+use self::statistics::Schedule;
+use super::credential::Credential;
+use super::outcome::Outcome;
+use super::record::Recorder;
+use super::{Probed, Surroundings, Target};
+use crate::base::id::Name;
+use crate::base::secret::Secret;
+use crate::base::time::{Clock, Monotonic};
+use crate::config::target::postgres::{Postgres, TlsMode};
+use crate::model::frame::Frame;
+use crate::model::probe::OperationOutcome;
+use crate::runtime::dial::Dialer;
+use crate::runtime::supervisor::Supervisor;
+use crate::runtime::tls;
+
+const KIND: &str = "postgres";
+
+/// See the module.
+pub struct PostgresTarget {
+    name: Name,
+    place: Arc<Place>,
+    password: Credential,
+    interval: Duration,
+    timeout: Duration,
+    tls_mode: TlsMode,
+    tls_ca_file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    schedule: Schedule,
+    /// Built at the first use and again after a TLS failure: the file may change.
+    tls: Option<MakeRustlsConnect>,
+    kept: Option<Session>,
+}
+
+impl PostgresTarget {
+    pub fn new(section: Postgres, surroundings: &Surroundings) -> Self {
+        let password = Credential::of(
+            section.password.as_ref(),
+            section.password_file.as_deref(),
+            section.password_env.as_deref(),
+            &surroundings.environment,
+        );
+        let place = Place {
+            dialer: Dialer::new(section.host.clone(), section.port),
+            host: section.host,
+            port: section.port,
+            database: section.database,
+            user: section.user,
+            ssl_mode: match section.tls {
+                TlsMode::Disable => SslMode::Disable,
+                TlsMode::Prefer => SslMode::Prefer,
+                TlsMode::Require | TlsMode::VerifyFull => SslMode::Require,
+            },
+        };
+        Self {
+            recorder: Recorder::new(section.name.clone(), KIND),
+            name: section.name,
+            place: Arc::new(place),
+            password,
+            interval: section.interval.0,
+            timeout: section.timeout.0,
+            tls_mode: section.tls,
+            tls_ca_file: section.tls_ca_file,
+            clock: surroundings.clock.clone(),
+            schedule: Schedule::new(section.interval.0),
+            tls: None,
+            kept: None,
+        }
+    }
+
+    async fn probe_once(&mut self) -> Probed {
+        let at = self.clock.now();
+        let watch = Stopwatch::start(&self.clock);
+        let deadline = Instant::now() + self.timeout;
+        let mut frame = Frame::new();
+        let mut operations = self.connect_and_query(deadline).await;
+        let latency_ms = watch.read();
+        let up = operations.iter().any(|done| done.operation == "query" && is_ok(done));
+        frame
+            .gauge("pg_up", "Whether the last scrape of metrics from PostgreSQL was able to connect to the server (1 for yes, 0 for no).")
+            .push(&[("target", self.name.as_str())], f64::from(u8::from(up)));
+        if up {
+            operations.extend(self.read_statistics(deadline, &mut frame).await);
+        }
+        let record = self.recorder.finish(at, latency_ms, operations, &mut frame);
+        Probed { record, frame }
+    }
+
+    /// The operations `connect` and `query`, at the same time.
+    async fn connect_and_query(&mut self, deadline: Instant) -> Vec<OperationOutcome> {
+        let mut kept = self.kept.take();
+        let watch = Stopwatch::start(&self.clock);
+        // The kept connection has half of the time: when it does not answer, the
+        // other half is for asking on the fresh one.
+        let midway = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+        let ((opened, connect_ms), (asked, query_ms)) =
+            tokio::join!(self.open(deadline), ask(kept.as_mut(), midway, watch));
+        let (fresh, connect) = match opened {
+            Ok(session::Opened { session, dns_problem: None }) => (Some(session), Outcome::ok()),
+            Ok(session::Opened { session, dns_problem: Some(problem) }) => {
+                let detail = format!("the last known address was used: {problem}");
+                (Some(session), Outcome::configuration("dns", detail))
+            }
+            Err(outcome) => (None, outcome),
+        };
+        if connect.code == "tls" {
+            self.tls = None;
+        }
+        let (query, query_ms) = match (asked, fresh) {
+            (Answer::Served, fresh) => {
+                self.kept = kept;
+                if let Some(fresh) = fresh {
+                    fresh.close(deadline).await;
+                }
+                (Outcome::ok(), query_ms)
+            }
+            (Answer::Lost(_) | Answer::NoConnection, Some(mut fresh)) => {
+                if kept.is_some() {
+                    self.recorder.reconnected();
+                }
+                let watch = Stopwatch::start(&self.clock);
+                let (again, again_ms) = ask(Some(&mut fresh), deadline, watch).await;
+                if matches!(again, Answer::Served) {
+                    self.kept = Some(fresh);
+                }
+                (again.outcome(&connect), again_ms)
+            }
+            (asked, _) => (asked.outcome(&connect), query_ms),
+        };
+        vec![connect.named("connect", connect_ms), query.named("query", query_ms)]
+    }
+
+    /// A fresh connection, and how long it took in milliseconds.
+    async fn open(&mut self, deadline: Instant) -> (Result<session::Opened, Outcome>, f64) {
+        let watch = Stopwatch::start(&self.clock);
+        let opened = match self.credentials(deadline).await {
+            Ok((password, tls)) => session::open(self.place.clone(), tls, password, deadline).await,
+            Err(outcome) => Err(outcome),
+        };
+        (opened, watch.read())
+    }
+
+    async fn credentials(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(Option<Secret>, Option<MakeRustlsConnect>), Outcome> {
+        let password = self.password.read(deadline).await;
+        let password = password.map_err(|error| Outcome::configuration("password", error.to_string()))?;
+        Ok((password, self.tls(deadline).await?))
+    }
+
+    /// How to encrypt; `None` where the mode or the socket says not to.
+    async fn tls(&mut self, deadline: Instant) -> Result<Option<MakeRustlsConnect>, Outcome> {
+        if self.tls_mode == TlsMode::Disable || self.place.host.starts_with('/') {
+            return Ok(None);
+        }
+        if self.tls.is_none() {
+            let (mode, file) = (self.tls_mode, self.tls_ca_file.clone());
+            let made = Supervisor::blocking(move || match mode {
+                TlsMode::VerifyFull => tls::verified(file.as_deref()),
+                _ => tls::unverified(),
+            });
+            let made = timeout_at(deadline, made).await.ok().flatten();
+            let made =
+                made.ok_or_else(|| Outcome::configuration("tls_ca_file", "it could not be read in time"))?;
+            let config = made.map_err(|error| Outcome::configuration("tls_ca_file", error.to_string()))?;
+            self.tls = Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(config)));
+        }
+        Ok(self.tls.clone())
+    }
+
+    /// The operation `statistics`, when it is due.
+    async fn read_statistics(&mut self, deadline: Instant, frame: &mut Frame) -> Option<OperationOutcome> {
+        let due = self.schedule.due(self.clock.monotonic())?;
+        let mut kept = self.kept.take()?;
+        let watch = Stopwatch::start(&self.clock);
+        let read = statistics::read(&mut kept, due, deadline, self.name.as_str(), frame).await;
+        if read.usable {
+            self.kept = Some(kept);
+        }
+        Some(read.outcome.named("statistics", watch.read()))
+    }
+}
+
+impl Target for PostgresTarget {
+    fn name(&self) -> &Name {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn address(&self) -> String {
+        let Place { host, port, database, .. } = &*self.place;
+        if host.contains(':') {
+            format!("[{host}]:{port}/{database}")
+        } else {
+            format!("{host}:{port}/{database}")
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
+        Box::pin(self.probe_once())
+    }
+}
+
+/// What came of `select 1`.
+enum Answer {
+    Served,
+    NoConnection,
+    /// The connection is of no more use; nothing is known about the server.
+    Lost(Outcome),
+    Failed(Outcome),
+}
+
+impl Answer {
+    /// Without a connection to ask on, the query fails as connecting did.
+    fn outcome(self, connect: &Outcome) -> Outcome {
+        match self {
+            Self::Served => Outcome::ok(),
+            Self::NoConnection => connect.clone(),
+            Self::Lost(outcome) | Self::Failed(outcome) => outcome,
+        }
+    }
+}
+
+async fn ask(session: Option<&mut Session>, deadline: Instant, watch: Stopwatch) -> (Answer, f64) {
+    let Some(session) = session else { return (Answer::NoConnection, 0.0) };
+    let answer = match timeout_at(deadline, session.rows("select 1")).await {
+        Ok(Ok(_)) => Answer::Served,
+        Ok(Err(error)) if outcome::ends_connection(&error) => Answer::Lost(outcome::of(&error)),
+        Ok(Err(error)) => Answer::Failed(outcome::of(&error)),
+        Err(_) => Answer::Lost(Outcome::timeout("no answer to `select 1` in time")),
+    };
+    (answer, watch.read())
+}
+
+/// Measures one operation. (A function that takes the operation as a future would
+/// read better; the compiler cannot prove such a future `Send`.)
+struct Stopwatch {
+    clock: Arc<dyn Clock>,
+    started: Monotonic,
+}
+
+impl Stopwatch {
+    fn start(clock: &Arc<dyn Clock>) -> Self {
+        Self { clock: clock.clone(), started: clock.monotonic() }
+    }
+
+    /// Milliseconds since the start.
+    fn read(&self) -> f64 {
+        self.clock.monotonic().since(self.started).as_secs_f64() * 1000.0
+    }
+}
+
+fn is_ok(done: &OperationOutcome) -> bool {
+    done.class == crate::model::probe::OutcomeClass::Ok
+}
