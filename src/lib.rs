@@ -10,6 +10,7 @@
 pub mod base;
 pub mod collectors;
 pub mod config;
+pub mod engine;
 pub mod logic;
 pub mod model;
 pub mod promql;

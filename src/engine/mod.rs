@@ -1,0 +1,9 @@
+//! The tasks that join collectors, targets, store and bus.
+//!
+//! **Invariant:** the modules here do not import each other; they meet through
+//! channels, `watch` values and the nouns of the model.
+
+pub mod flusher;
+pub mod prober;
+pub mod sampler;
+pub mod settings;

@@ -1,0 +1,211 @@
+//! What is known about every target, and which worker may say so.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Keeper;
+use super::history::History;
+use crate::base::time::{Clock, Timestamp};
+use crate::model::event::EventType;
+use crate::model::probe::ProbeRecord;
+use crate::model::target::TargetStatus;
+use crate::runtime::bus::Bus;
+use crate::targets::{Plan, Probed};
+
+/// Probes on demand that may wait for one target.
+const WAITING: usize = 8;
+
+/// Who waits for the record of a probe.
+pub type Request = oneshot::Sender<ProbeRecord>;
+
+/// What a worker is started with. Cloned when it is started again.
+#[derive(Clone)]
+pub struct Started {
+    pub plan: Plan,
+    /// Tells this worker from an earlier one of the same name.
+    pub number: u64,
+    /// Cancelled when the target is removed or changed.
+    pub removed: CancellationToken,
+    pub requests: Arc<AsyncMutex<mpsc::Receiver<Request>>>,
+}
+
+struct Slot {
+    number: u64,
+    /// Place in the configuration.
+    order: usize,
+    fingerprint: [u8; 32],
+    timeout: Duration,
+    removed: CancellationToken,
+    requests: mpsc::Sender<Request>,
+    history: History,
+    status: TargetStatus,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_name: BTreeMap<String, Slot>,
+    next: u64,
+}
+
+/// See the module.
+pub struct Board {
+    clock: Arc<dyn Clock>,
+    keeper: Arc<dyn Keeper>,
+    bus: Bus,
+    slots: Mutex<Slots>,
+    statuses: watch::Sender<Arc<Vec<TargetStatus>>>,
+}
+
+impl Board {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        keeper: Arc<dyn Keeper>,
+        bus: Bus,
+        statuses: watch::Sender<Arc<Vec<TargetStatus>>>,
+    ) -> Self {
+        Self { clock, keeper, bus, slots: Mutex::default(), statuses }
+    }
+
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    /// Where to ask for a probe of `name`, and its deadline.
+    pub fn requests_of(&self, name: &str) -> Option<(mpsc::Sender<Request>, Duration)> {
+        let slots = self.lock();
+        slots.by_name.get(name).map(|slot| (slot.requests.clone(), slot.timeout))
+    }
+
+    /// Stops the workers that `plans` does not want and returns those to start.
+    pub fn reconcile(&self, plans: &[Plan]) -> Vec<Started> {
+        let mut slots = self.lock();
+        let mut former = std::mem::take(&mut slots.by_name);
+        let mut started = Vec::new();
+        for (order, plan) in plans.iter().enumerate() {
+            let name = plan.name.as_str();
+            if slots.by_name.contains_key(name) {
+                tracing::error!(target_name = name, "two targets have this name; the second is not probed");
+                continue;
+            }
+            let mut slot = match former.remove(name) {
+                Some(slot) if slot.fingerprint == plan.fingerprint && slot.status.kind == plan.kind => slot,
+                changed => {
+                    if let Some(slot) = &changed {
+                        slot.removed.cancel();
+                    }
+                    let number = slots.next;
+                    slots.next += 1;
+                    let (slot, worker) = new_slot(plan, number, changed);
+                    started.push(worker);
+                    slot
+                }
+            };
+            slot.order = order;
+            slots.by_name.insert(name.to_owned(), slot);
+        }
+        for slot in former.values() {
+            slot.removed.cancel();
+        }
+        self.show(&slots);
+        started
+    }
+
+    /// Takes the result of the worker `started`, unless it was replaced meanwhile.
+    pub fn finish(&self, started: &Started, at: Timestamp, probed: &Probed) {
+        let mut slots = self.lock();
+        let name = started.plan.name.as_str();
+        let Some(slot) = slots.by_name.get_mut(name).filter(|slot| slot.number == started.number) else {
+            return;
+        };
+        let record = &probed.record;
+        slot.history.add(self.clock.monotonic(), record.latency_ms, record.class);
+        let figures = slot.history.figures();
+        let status = &mut slot.status;
+        let changed = status.class != Some(record.class);
+        if changed {
+            status.class = Some(record.class);
+            status.since = Some(at);
+        }
+        (status.probes, status.failed, status.error_share) =
+            (figures.probes, figures.failed, figures.error_share);
+        (status.p50_ms, status.p95_ms) = (figures.p50_ms, figures.p95_ms);
+        status.last = Some(record.clone());
+        self.keeper.keep(&format!("{}/{name}", started.plan.kind), at, probed);
+        self.show(&slots);
+        // Last and inside the lock: whoever hears of the change also finds it in
+        // the statuses, and two changes are told in their order.
+        if changed {
+            self.tell(record);
+        }
+    }
+
+    fn tell(&self, record: &ProbeRecord) {
+        let (code, detail) =
+            record.problem().map_or(("", ""), |problem| (problem.code.as_str(), problem.detail.as_str()));
+        let data = json!({
+            "name": record.target.as_str(), "kind": record.kind, "class": record.class.word(),
+            "code": code, "detail": detail, "latency_ms": record.latency_ms,
+        });
+        self.bus.publish(EventType::Target, data);
+    }
+
+    fn show(&self, slots: &Slots) {
+        let mut shown: Vec<_> = slots.by_name.values().collect();
+        shown.sort_by_key(|slot| slot.order);
+        let statuses = shown.into_iter().map(|slot| slot.status.clone()).collect();
+        self.statuses.send_replace(Arc::new(statuses));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A slot for `plan`. What was known stays known while kind and address are the
+/// same: a new password or interval does not make it another server.
+fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
+    let removed = CancellationToken::new();
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let mut status = TargetStatus {
+        name: plan.name.to_string(),
+        kind: plan.kind.to_owned(),
+        address: plan.address.clone(),
+        interval_ms: plan.interval.as_millis() as u64,
+        class: None,
+        since: None,
+        probes: 0,
+        failed: 0,
+        error_share: 0.0,
+        p50_ms: None,
+        p95_ms: None,
+        last: None,
+    };
+    let same = |former: &Slot| former.status.kind == status.kind && former.status.address == status.address;
+    let mut history = History::default();
+    if let Some(former) = former.filter(same) {
+        status = TargetStatus { interval_ms: status.interval_ms, ..former.status };
+        history = former.history;
+    }
+    let started = Started {
+        plan: plan.clone(),
+        number,
+        removed: removed.clone(),
+        requests: Arc::new(AsyncMutex::new(receiver)),
+    };
+    let slot = Slot {
+        number,
+        order: 0,
+        fingerprint: plan.fingerprint,
+        timeout: plan.timeout,
+        removed,
+        requests: sender,
+        history,
+        status,
+    };
+    (slot, started)
+}

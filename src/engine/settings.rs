@@ -1,0 +1,344 @@
+//! The configuration in force, and the one way to change it.
+//!
+//! The pattern: readers take an `Arc<Config>` or wait on a `watch`; whoever wants a
+//! change hands in a merge patch and the ETag of what it was made from. A change is
+//! validated as a whole, stored with its audit row in one commit, and only then put
+//! in force, so a crash in between leaves what was answered. Wrong would be to
+//! change a running part directly: after a restart it would be gone, and the page
+//! would show something that is not so.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::base::time::Clock;
+use crate::config::Config;
+use crate::config::file;
+use crate::config::load::{Loaded, Sources, assemble, load, load_text};
+use crate::config::origin::Origin;
+use crate::config::overlay::{self, Overlay, PatchError, Pin};
+use crate::config::problem::{Problem, Problems};
+use crate::config::schema::shape;
+use crate::config::view::{self, Drift, ValueView};
+use crate::model::access::AuditEntry;
+use crate::model::event::EventType;
+use crate::runtime::bus::Bus;
+use crate::runtime::supervisor::Supervisor;
+use crate::store::{Change, Store, StoreError, Write};
+
+/// Keys that are read once, at the start; a change waits for the next one.
+const AT_START: [&str; 7] =
+    ["listen", "data_dir", "metrics", "storage", "collect.procfs", "collect.sysfs", "collect.rootfs"];
+
+/// Why a change was not made. Nothing was changed then.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the configuration changed meanwhile: its etag is {current}")]
+    Stale { current: String },
+    #[error("{}", PatchError::Pinned(.0.clone()))]
+    Pinned(Vec<Pin>),
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+    #[error("the configuration cannot be changed now: {reason}")]
+    Unavailable { reason: String },
+}
+
+impl From<PatchError> for ApplyError {
+    fn from(error: PatchError) -> Self {
+        match error {
+            PatchError::Pinned(pins) => Self::Pinned(pins),
+            PatchError::Invalid(problems) => Self::Invalid(problems),
+        }
+    }
+}
+
+impl From<StoreError> for ApplyError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Applied {
+    /// Of the configuration now in force.
+    pub etag: String,
+    /// Keys whose value is another now.
+    pub changed: Vec<String>,
+    /// Those of them that take effect at the next start.
+    pub restart: Vec<String>,
+}
+
+/// The configuration with all it takes to explain it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Shown {
+    #[serde(skip)]
+    pub etag: String,
+    /// The file, if there is one.
+    pub file: Option<String>,
+    pub values: Vec<ValueView>,
+    pub warnings: Vec<String>,
+    /// What was wrong at the last reload; the configuration before it is in force.
+    pub problems: Vec<String>,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    bus: Bus,
+    loaded: Mutex<Arc<Loaded>>,
+    /// Of the last reload, if it failed.
+    rejected: Mutex<Option<Problems>>,
+    store: Mutex<Option<Store>>,
+    current: watch::Sender<Arc<Config>>,
+    /// One change at a time, from its check to its being in force.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Settings {
+    inner: Arc<Inner>,
+}
+
+impl Settings {
+    /// Starts from what was loaded before the store was open.
+    pub fn new(loaded: Loaded, clock: Arc<dyn Clock>, bus: Bus) -> Self {
+        let current = watch::Sender::new(loaded.config.clone());
+        let inner = Inner {
+            clock,
+            bus,
+            loaded: Mutex::new(Arc::new(loaded)),
+            rejected: Mutex::default(),
+            store: Mutex::default(),
+            current,
+            changing: tokio::sync::Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What is in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.inner.current.borrow().clone()
+    }
+
+    /// Told about every change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Config>> {
+        self.inner.current.subscribe()
+    }
+
+    /// Lays the stored run-time values over what was loaded. From here on changes
+    /// can be stored. Values that no longer are valid are left out and returned, to
+    /// be logged; the next change takes them out of the store as well.
+    ///
+    /// # Errors
+    /// The stored values do not fit the file and it cannot be told which of them.
+    /// All are left aside, and changes are refused so that they stay in the store.
+    pub fn attach(&self, store: &Store) -> Result<Vec<String>, Problems> {
+        let mut overlay = Overlay::from_stored(&store.overlay()).map_err(|reason| {
+            let message = format!("the stored run-time values cannot be read: {reason}");
+            Problems::from(Problem::new(Origin::Default, "", message))
+        })?;
+        let before = self.loaded();
+        let mut left_out = Vec::new();
+        let next = loop {
+            match assemble(before.sources.clone(), before.file.clone(), Vec::new(), overlay.clone()) {
+                Ok(next) => break next,
+                Err(problems) => {
+                    // Smaller every time, so this ends.
+                    overlay = overlay.without(&problems).ok_or_else(|| problems.clone())?;
+                    left_out.extend(problems.0.iter().map(ToString::to_string));
+                }
+            }
+        };
+        *lock(&self.inner.store) = Some(store.clone());
+        self.put(next);
+        Ok(left_out)
+    }
+
+    /// Every value, its default, its origin, whether it is pinned.
+    pub fn show(&self) -> Shown {
+        let loaded = self.loaded();
+        let rejected = lock(&self.inner.rejected).clone();
+        Shown {
+            etag: view::etag(&loaded),
+            file: loaded.sources.file.as_ref().map(|path| path.display().to_string()),
+            values: view::values(&loaded),
+            warnings: loaded.warnings.clone(),
+            problems: rejected.iter().flat_map(|problems| &problems.0).map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Of the configuration in force, quoted as in a header.
+    pub fn etag(&self) -> String {
+        view::etag(&self.loaded())
+    }
+
+    /// What run-time values change against the file.
+    pub fn drift(&self) -> Vec<Drift> {
+        view::drift(&self.loaded())
+    }
+
+    /// A file that says what is in force, without secrets.
+    pub fn export(&self) -> String {
+        view::export(&self.loaded())
+    }
+
+    /// Whether `document` could replace the file; run-time values, environment and
+    /// flags stay above it. Returns warnings.
+    ///
+    /// # Errors
+    /// All [`Problems`] of the document.
+    pub fn validate_toml(&self, document: &str) -> Result<Vec<String>, Problems> {
+        let loaded = self.loaded();
+        let next = load_text(Sources::clone(&loaded.sources), "(body)", document, loaded.overlay.clone())?;
+        Ok(next.warnings)
+    }
+
+    /// The same for JSON in the shape of the file.
+    ///
+    /// # Errors
+    /// All [`Problems`] of the document.
+    pub fn validate_json(&self, document: &Value) -> Result<Vec<String>, Problems> {
+        let loaded = self.loaded();
+        let (file, problems) = file::from_json("(body)", document, shape());
+        Ok(assemble(loaded.sources.clone(), file, problems, loaded.overlay.clone())?.warnings)
+    }
+
+    /// Changes values at run time. `if_match` is the ETag the patch was made for,
+    /// or `*`; `who` goes into the audit row. Safe to cancel: the change is made or
+    /// it is not.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing was changed.
+    pub async fn apply(&self, patch: Value, if_match: &str, who: &str) -> Result<Applied, ApplyError> {
+        let _one_at_a_time = self.inner.changing.lock().await;
+        let store = lock(&self.inner.store).clone();
+        let store = store.ok_or_else(|| {
+            unavailable("the store is not open, or its run-time values do not fit the file")
+        })?;
+        let before = self.loaded();
+        let current = view::etag(&before);
+        if if_match.trim() != "*" && !same_tag(if_match, &current) {
+            return Err(ApplyError::Stale { current });
+        }
+        let at = self.inner.clock.now();
+        let change = overlay::Change { by: who.to_owned(), at };
+        let base = before.clone();
+        let next = Supervisor::blocking(move || overlay::patched(&base, &patch, &change)).await;
+        let next = next.ok_or_else(|| unavailable("checking the change failed"))??;
+        let applied = compare(&before, &next);
+        let audit = AuditEntry {
+            at,
+            who: who.to_owned(),
+            action: String::from("config.apply"),
+            object: applied.changed.join(", "),
+            detail: detail(&before, &next, &applied.changed),
+        };
+        let writes = vec![Write::PutOverlay(next.overlay.to_stored())];
+        store.commit(Change { writes, audit: Some(audit) }).await?;
+        self.put(next);
+        self.publish(&applied, who);
+        Ok(applied)
+    }
+
+    /// Reads the file again, takes all of it or nothing.
+    ///
+    /// # Errors
+    /// [`ApplyError::Invalid`]; what was in force stays so, and the event
+    /// `config_invalid` says why.
+    pub async fn reload(&self, who: &str) -> Result<Applied, ApplyError> {
+        let _one_at_a_time = self.inner.changing.lock().await;
+        let before = self.loaded();
+        let (sources, overlay) = (Sources::clone(&before.sources), before.overlay.clone());
+        let next = Supervisor::blocking(move || load(sources, overlay)).await;
+        let next = match next.ok_or_else(|| unavailable("reading the file failed"))? {
+            Ok(next) => next,
+            Err(problems) => {
+                let texts: Vec<_> = problems.0.iter().map(ToString::to_string).collect();
+                self.inner.bus.publish(
+                    EventType::System,
+                    json!({"action": "config_invalid", "by": who, "problems": texts}),
+                );
+                *lock(&self.inner.rejected) = Some(problems.clone());
+                return Err(problems.into());
+            }
+        };
+        let applied = compare(&before, &next);
+        let store = lock(&self.inner.store).clone();
+        if let Some(store) = store.filter(|_| !applied.changed.is_empty()) {
+            let audit = AuditEntry {
+                at: self.inner.clock.now(),
+                who: who.to_owned(),
+                action: String::from("config.reload"),
+                object: applied.changed.join(", "),
+                detail: detail(&before, &next, &applied.changed),
+            };
+            store.commit(Change { writes: Vec::new(), audit: Some(audit) }).await?;
+        }
+        *lock(&self.inner.rejected) = None;
+        self.put(next);
+        if !applied.changed.is_empty() {
+            self.publish(&applied, who);
+        }
+        Ok(applied)
+    }
+
+    /// Everything, for whoever renders it.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        lock(&self.inner.loaded).clone()
+    }
+
+    fn put(&self, next: Loaded) {
+        let config = next.config.clone();
+        *lock(&self.inner.loaded) = Arc::new(next);
+        self.inner.current.send_replace(config);
+    }
+
+    fn publish(&self, applied: &Applied, who: &str) {
+        let data = json!({
+            "action": "config_changed", "by": who, "etag": applied.etag,
+            "changed": applied.changed, "restart": applied.restart,
+        });
+        self.inner.bus.publish(EventType::System, data);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unavailable(reason: &str) -> ApplyError {
+    ApplyError::Unavailable { reason: reason.to_owned() }
+}
+
+/// Whether a header names the tag, with or without its quotes.
+fn same_tag(header: &str, tag: &str) -> bool {
+    header.split(',').any(|one| one.trim().trim_matches('"') == tag.trim_matches('"'))
+}
+
+fn compare(before: &Loaded, after: &Loaded) -> Applied {
+    let changed = view::changed(before, after);
+    let waits = |key: &&String| {
+        AT_START
+            .iter()
+            .any(|start| key.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    };
+    let restart = changed.iter().filter(waits).cloned().collect();
+    Applied { etag: view::etag(after), changed, restart }
+}
+
+/// `storage.cap: 64MiB -> 128MiB`, secrets masked.
+fn detail(before: &Loaded, after: &Loaded, changed: &[String]) -> String {
+    let (before, after) = (view::values(before), view::values(after));
+    let value = |views: &[ValueView], key: &str| {
+        let view = views.iter().find(|view| view.key == key);
+        view.map_or_else(|| String::from("nothing"), |view| view.value.to_string())
+    };
+    let parts: Vec<_> = changed
+        .iter()
+        .map(|key| format!("{key}: {} -> {}", value(&before, key), value(&after, key)))
+        .collect();
+    parts.join("; ")
+}
