@@ -1,0 +1,113 @@
+/**
+ * Bundles the page: `node build.mjs DIRECTORY`.
+ *
+ * Writes `index.html` and `assets/` with hashed names, and beside each file its
+ * `.br` and `.gz`, so that the agent never compresses anything. Installs the few
+ * packages it needs when they are missing or of another version than pinned. Fails
+ * when the whole grows beyond its budget.
+ */
+
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+/** Bytes, gzip, of everything that a visit loads. */
+const BUDGET = 90 * 1024;
+
+const here = dirname(fileURLToPath(import.meta.url));
+const wanted = process.argv[2];
+if (!wanted) {
+  console.error("usage: node build.mjs DIRECTORY");
+  process.exit(2);
+}
+const out = resolve(wanted);
+
+async function missingPackages() {
+  const { dependencies } = JSON.parse(await readFile(join(here, "package.json"), "utf8"));
+  const missing = [];
+  for (const [name, version] of Object.entries(dependencies)) {
+    const file = join(here, "node_modules", name, "package.json");
+    const installed = existsSync(file) ? JSON.parse(await readFile(file, "utf8")).version : undefined;
+    if (installed !== version) missing.push(`${name} ${version}`);
+  }
+  return missing;
+}
+
+async function install() {
+  const missing = await missingPackages();
+  if (missing.length === 0) return;
+  // Without install scripts: none of the packages needs one, and a build should run no foreign code early.
+  const npm = spawnSync("npm", ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: here,
+    stdio: ["ignore", process.stderr, process.stderr],
+  });
+  if (npm.error?.code === "ENOENT") fail("npm was not found; it comes with node");
+  if (npm.status !== 0) fail(`npm ci failed (status ${npm.status}); it was to install ${missing.join(", ")}`);
+}
+
+function fail(message) {
+  console.error(`web: ${message}`);
+  process.exit(1);
+}
+
+async function bundle() {
+  const { build } = await import("esbuild");
+  const result = await build({
+    absWorkingDir: here,
+    entryPoints: { app: "src/main.tsx", style: "src/style/index.css" },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: ["es2022", "chrome116", "firefox124", "safari17.4"],
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    charset: "ascii",
+    legalComments: "none",
+    define: { "process.env.NODE_ENV": '"production"' },
+    outdir: "out",
+    write: false,
+    logLevel: "warning",
+  });
+  return result.outputFiles.map((file) => ({ name: basename(file.path), bytes: Buffer.from(file.contents) }));
+}
+
+function hashed(name, bytes) {
+  const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 10);
+  return `assets/${name.replace(/\.(\w+)$/, `-${hash}.$1`)}`;
+}
+
+/** Writes a file and its compressed forms; returns the length of the gzip form. */
+async function put(path, bytes) {
+  const file = join(out, path);
+  await mkdir(dirname(file), { recursive: true });
+  const gzip = gzipSync(bytes, { level: 9 });
+  const brotli = brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
+  await Promise.all([writeFile(file, bytes), writeFile(`${file}.gz`, gzip), writeFile(`${file}.br`, brotli)]);
+  return gzip.length;
+}
+
+await install();
+const files = await bundle();
+files.push({ name: "icon.svg", bytes: await readFile(join(here, "static/icon.svg")) });
+await rm(out, { recursive: true, force: true });
+const names = {};
+let total = 0;
+for (const { name, bytes } of files) {
+  const path = hashed(name, bytes);
+  names[name] = path;
+  total += await put(path, bytes);
+}
+const template = await readFile(join(here, "index.html"), "utf8");
+const html = template
+  .replace("{{script}}", names["app.js"])
+  .replace("{{style}}", names["style.css"])
+  .replace("{{icon}}", names["icon.svg"]);
+total += await put("index.html", Buffer.from(html));
+if (total > BUDGET) fail(`the page is ${total} bytes gzip, its budget is ${BUDGET}`);
+console.log(`web: ${total} bytes gzip in ${out}`);

@@ -1,0 +1,60 @@
+/** The processes that use most, as the agent saw them in its last look (once a minute). */
+
+import { get } from "../../data/api";
+import { usePolled } from "../../data/poll";
+import { second } from "../../data/live";
+import type { Process, TopProcesses } from "../../data/types";
+import { Problem } from "../../parts/problem";
+import { age, bytes, percent } from "../../text/units";
+
+export function Processes() {
+  const top = usePolled((signal) => get<TopProcesses>("/api/v1/system/processes", [], { signal }), 20_000);
+  if (top.error.value && !top.value.value) {
+    // Before its first look the agent has nothing to tell.
+    if (top.error.value.status === 404) return null;
+    return <Problem error={top.error.value} retry={top.retry} what="The processes could not be loaded" />;
+  }
+  const seen = top.value.value;
+  if (!seen || (seen.by_cpu.length === 0 && seen.by_memory.length === 0)) return null;
+  return (
+    <section aria-labelledby="processes-title">
+      <h2 id="processes-title">
+        Top processes <span class="muted">{age(second.value - Date.parse(seen.at))} ago</span>
+      </h2>
+      <div class="charts">
+        <List title="By CPU" rows={seen.by_cpu} />
+        <List title="By memory" rows={seen.by_memory} />
+      </div>
+    </section>
+  );
+}
+
+function List({ title, rows }: { title: string; rows: Process[] }) {
+  return (
+    <div class="card table-card">
+      <h3>{title}</h3>
+      <table class="table fixed" aria-label={title}>
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col" class="number">PID</th>
+            <th scope="col" class="number">CPU</th>
+            <th scope="col" class="number">Memory</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, 10).map((row) => (
+            <tr key={row.pid}>
+              <th scope="row" title={row.name}>
+                <span class="cut">{row.name}</span>
+              </th>
+              <td class="number">{row.pid}</td>
+              <td class="number">{percent(row.cpu_percent)}</td>
+              <td class="number">{bytes(row.rss_bytes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,38 @@
+/** Is everything well, and if not, what: one sentence, four tiles, the recent trend. */
+
+import { get } from "../../data/api";
+import { changes } from "../../data/live";
+import { usePolled } from "../../data/poll";
+import type { List, TargetStatus } from "../../data/types";
+import { loadFilesystems } from "../host/filesystems";
+import type { PageProps } from "../index";
+import { Checklist } from "./checklist";
+import { SelfCost } from "./self_cost";
+import { TargetTile } from "./target_tile";
+import { HostTile, StorageTile } from "./tiles";
+import { Trends } from "./trends";
+import { Verdict } from "./verdict";
+
+export function OverviewPage({ health }: PageProps) {
+  const targets = usePolled(
+    (signal) => get<List<TargetStatus>>("/api/v1/targets", [["limit", 1000]], { signal }),
+    5000,
+    changes,
+  );
+  const filesystems = usePolled(loadFilesystems, 15_000);
+  return (
+    <div class="page">
+      <h1 class="visually-hidden">Overview</h1>
+      <Verdict health={health} targets={targets.value.value} />
+      <div class="tiles">
+        <HostTile />
+        <StorageTile filesystems={filesystems} />
+        <TargetTile kind="postgres" targets={targets} />
+        <TargetTile kind="object_store" targets={targets} />
+      </div>
+      <Trends />
+      <Checklist targets={targets.value.value} />
+      <SelfCost />
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+/** The targets of one kind: state, latencies, last check; how to add one when there is none. */
+
+import { agentNow, second } from "../../data/live";
+import type { Resource } from "../../data/poll";
+import { configFile } from "../../data/settings";
+import type { List, OutcomeClass, TargetStatus } from "../../data/types";
+import { Command } from "../../parts/command";
+import { Problem } from "../../parts/problem";
+import { OUTCOMES, Shape, type Tone } from "../../parts/status";
+import { age, latency, percent } from "../../text/units";
+import { Tile, worst } from "./tiles";
+
+type TargetKind = "postgres" | "object_store";
+
+const KINDS: Record<TargetKind, { title: string; example: string }> = {
+  postgres: {
+    title: "Postgres",
+    example: `[[target.postgres]]
+name = "pg1"
+host = "127.0.0.1"
+user = "holdfast"
+password_file = "/etc/holdfast/pg1"`,
+  },
+  object_store: {
+    title: "Object store",
+    example: `[[target.object_store]]
+name = "backup-a"
+endpoint = "http://127.0.0.1:3900"
+region = "garage"
+bucket = "backups"
+access_key_id = "GK..."
+secret_access_key_file = "/etc/holdfast/backup-a"`,
+  },
+};
+
+function toneOf(target: TargetStatus): Tone {
+  return target.class === undefined ? "off" : OUTCOMES[target.class].tone;
+}
+
+const severity: Record<OutcomeClass, number> = { ok: 0, alive: 1, recovering: 2, soft: 3, hard: 4 };
+
+/** The worst operation of the last probe, in its own words. */
+function trouble(target: TargetStatus): string | undefined {
+  const bad = (target.last?.operations ?? []).filter((one) => one.class !== "ok");
+  const first = bad.sort((a, b) => severity[b.class] - severity[a.class])[0];
+  return first && [first.operation, first.detail || first.code].filter((part) => part).join(": ");
+}
+
+export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resource<List<TargetStatus>> }) {
+  const { title, example } = KINDS[kind];
+  const all = targets.value.value;
+  const error = targets.error.value;
+  if (!all) {
+    return (
+      <Tile title={title} tone="off" word={error ? "unknown" : "waiting"}>
+        {error && <Problem error={error} retry={targets.retry} what="Not loaded" />}
+      </Tile>
+    );
+  }
+  const mine = all.items.filter((one) => one.kind === kind);
+  if (mine.length === 0) {
+    return (
+      <Tile title={title} tone="off" word="none yet">
+        <p class="muted tile-text">
+          Add lines like these to <code>{configFile.value ?? "/etc/holdfast/holdfast.toml"}</code> and restart the agent:
+        </p>
+        <Command text={example} label={`configuration of a target, ${title}`} />
+      </Tile>
+    );
+  }
+  const tone = worst(mine.map(toneOf));
+  const failing = mine.filter((one) => toneOf(one) === "bad" || toneOf(one) === "warn").length;
+  return (
+    <Tile title={title} tone={tone} word={failing === 0 ? (tone === "off" ? "waiting" : "ok") : `${failing} of ${mine.length} in trouble`}>
+      <ul class="targets">
+        {mine.map((one) => (
+          <Entry key={one.name} target={one} />
+        ))}
+      </ul>
+    </Tile>
+  );
+}
+
+function Entry({ target }: { target: TargetStatus }) {
+  // Read so that the ages count on between two answers.
+  void second.value;
+  const now = agentNow();
+  const outcome = target.class === undefined ? undefined : OUTCOMES[target.class];
+  const problem = trouble(target);
+  const since = target.since === undefined ? "" : ` for ${age(now - Date.parse(target.since))}`;
+  return (
+    <li data-target={target.name}>
+      <div class="target-head">
+        <Shape tone={toneOf(target)} />
+        <span class="strong cut" title={target.name}>
+          {target.name}
+        </span>
+        <span class="target-state" title={outcome?.meaning ?? ""}>
+          {outcome ? `${outcome.word}${since}` : "first check to come"}
+        </span>
+      </div>
+      <p class="muted cut" title={target.address}>
+        {target.address}
+      </p>
+      <dl class="target-figures">
+        <div>
+          <dt>p50</dt>
+          <dd class="figure">{latency(target.p50_ms)}</dd>
+        </div>
+        <div>
+          <dt>p95</dt>
+          <dd class="figure">{latency(target.p95_ms)}</dd>
+        </div>
+        <div>
+          <dt>failed</dt>
+          <dd class="figure">{percent(target.probes === 0 ? undefined : 100 * target.error_share)}</dd>
+        </div>
+        <div>
+          <dt>checked</dt>
+          <dd class="figure">{target.last ? `${age(now - Date.parse(target.last.at))} ago` : "not yet"}</dd>
+        </div>
+      </dl>
+      {problem !== undefined && <p class="target-problem">{problem}</p>}
+    </li>
+  );
+}

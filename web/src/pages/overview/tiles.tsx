@@ -1,0 +1,167 @@
+/** The host and its storage in a few figures. */
+
+import type { ComponentChildren } from "preact";
+
+import { recent, summary, system } from "../../data/live";
+import { fullest, type Filesystem } from "../../data/filesystems";
+import type { Resource } from "../../data/poll";
+import type { HostSummary } from "../../data/types";
+import { Meter, toneOfShare } from "../../parts/meter";
+import { Problem } from "../../parts/problem";
+import { Pill, type Tone } from "../../parts/status";
+import { href } from "../../router";
+import { bytes, celsius, duration, NOTHING, percent, plain } from "../../text/units";
+
+export function Tile(props: { title: string; tone: Tone; word: string; link?: string; children: ComponentChildren }) {
+  return (
+    <section class="card tile" aria-label={props.title} data-tile={props.title}>
+      <header>
+        <h2>{props.link === undefined ? props.title : <a href={href(props.link)}>{props.title}</a>}</h2>
+        <Pill tone={props.tone}>{props.word}</Pill>
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+export function Row(props: { label: string; value: string; detail?: string; share?: number | null; tone?: Tone; id?: string }) {
+  return (
+    <div class="row">
+      <dt>{props.label}</dt>
+      <dd>
+        <span class="figure" data-value={props.id}>
+          {props.value}
+        </span>
+        {props.detail !== undefined && <span class="muted"> {props.detail}</span>}
+      </dd>
+      {props.share !== undefined && (
+        <dd class="row-meter">
+          <Meter share={props.share} tone={props.tone ?? "ok"} />
+        </dd>
+      )}
+    </div>
+  );
+}
+
+const WORDS: Record<Tone, string> = { ok: "ok", warn: "busy", bad: "overloaded", off: "waiting" };
+const RANKS: readonly Tone[] = ["bad", "warn", "ok", "off"];
+
+export function worst(tones: readonly Tone[]): Tone {
+  return RANKS.find((tone) => tones.includes(tone)) ?? "off";
+}
+
+/** No share reaches it: a processor that works all the time is busy, not broken. */
+const BUSY_IS_NOT_BAD = Number.POSITIVE_INFINITY;
+
+/** Mean of a figure over the last half minute. */
+function steady(figure: (one: HostSummary) => number | null): number | undefined {
+  const known = recent.value.map(figure).filter((value) => value !== null);
+  return known.length === 0 ? undefined : known.reduce((total, value) => total + value, 0) / known.length;
+}
+
+/** The kind of waiting that is worst, and its share of time. */
+function worstPressure(): { name: string; share: number } | undefined {
+  const known = [
+    { name: "CPU", share: steady((one) => one.pressure_cpu_percent) },
+    { name: "I/O", share: steady((one) => one.pressure_io_percent) },
+    { name: "memory", share: steady((one) => one.pressure_memory_percent) },
+  ].flatMap(({ name, share }) => (share === undefined ? [] : [{ name, share }]));
+  return known.sort((a, b) => b.share - a.share)[0];
+}
+
+export function HostTile() {
+  const now = summary.value;
+  const processors = system.value?.host.cpus;
+  const pressure = worstPressure();
+  const cpu = toneOfShare(steady((one) => one.cpu_usage_percent), 90, BUSY_IS_NOT_BAD);
+  const memory = toneOfShare(now?.memory_usage_percent, 85, 95);
+  const loadShare = now?.load1 != null && processors ? (100 * now.load1) / processors : undefined;
+  const load = toneOfShare(loadShare, 150, 400);
+  const waiting = toneOfShare(pressure?.share, 40, pressure?.name === "CPU" ? BUSY_IS_NOT_BAD : 70);
+  const tone = now ? worst([cpu, memory, load, waiting]) : "off";
+  const used = now?.memory_used_bytes == null ? undefined : `${bytes(now.memory_used_bytes)} of ${bytes(now.memory_total_bytes)}`;
+  return (
+    <Tile title="Host" tone={tone} word={WORDS[tone]} link="/host">
+      <dl class="rows">
+        <Row id="cpu" label="CPU" value={percent(now?.cpu_usage_percent)} share={now?.cpu_usage_percent ?? 0} tone={cpu} />
+        <Row
+          id="memory"
+          label="Memory"
+          value={percent(now?.memory_usage_percent)}
+          {...(used === undefined ? {} : { detail: used })}
+          share={now?.memory_usage_percent ?? 0}
+          tone={memory}
+        />
+        <Row
+          id="load"
+          label="Load"
+          value={plain(now?.load1)}
+          detail={now ? `${plain(now.load5)}, ${plain(now.load15)}` : ""}
+          share={loadShare ?? 0}
+          tone={load}
+        />
+        {pressure && (
+          <Row id="pressure" label="Pressure" value={percent(pressure.share)} detail={pressure.name} share={pressure.share} tone={waiting} />
+        )}
+        {now?.temperature_celsius_max != null && (
+          <Row id="temperature" label="Hottest" value={celsius(now.temperature_celsius_max)} />
+        )}
+        {now?.uptime_seconds != null && <Row id="uptime" label="Uptime" value={duration(now.uptime_seconds * 1000)} />}
+      </dl>
+    </Tile>
+  );
+}
+
+export function StorageTile({ filesystems }: { filesystems: Resource<Filesystem[]> }) {
+  const now = summary.value;
+  const list = filesystems.value.value;
+  const full = list && fullest(list);
+  const stuck = list?.filter((one) => one.stuck) ?? [];
+  const readOnly = list?.filter((one) => one.readOnly && !one.ephemeral) ?? [];
+  const tone = stuck.length > 0 ? "bad" : list ? toneOfShare(full?.usedShare, 85, 95) : "off";
+  const word = stuck.length > 0 ? "stuck" : ({ ok: "ok", warn: "filling up", bad: "almost full", off: "waiting" } as const)[tone];
+  if (filesystems.error.value && !list) {
+    return (
+      <Tile title="Storage" tone="off" word="unknown">
+        <Problem error={filesystems.error.value} retry={filesystems.retry} what="Not loaded" />
+      </Tile>
+    );
+  }
+  return (
+    <Tile title="Storage" tone={tone} word={word} link="/host">
+      <dl class="rows">
+        <Row
+          label="Fullest"
+          value={percent(full?.usedShare)}
+          {...(full ? { detail: full.mountpoint } : {})}
+          share={full?.usedShare ?? 0}
+          tone={toneOfShare(full?.usedShare, 85, 95)}
+        />
+        <Row
+          label="In all"
+          value={bytes(now?.disk_used_bytes)}
+          detail={now?.disk_total_bytes == null ? "" : `of ${bytes(now.disk_total_bytes)}`}
+          share={now?.disk_usage_percent ?? 0}
+          tone={toneOfShare(now?.disk_usage_percent, 85, 95)}
+        />
+        <Row
+          label="Inodes"
+          value={percent(full?.inodeShare)}
+          {...(full ? { detail: `on ${full.mountpoint}` } : {})}
+          share={full?.inodeShare ?? 0}
+          tone={toneOfShare(full?.inodeShare, 85, 95)}
+        />
+        <Row
+          label="Mounts"
+          value={list ? String(list.filter((one) => !one.ephemeral).length) : NOTHING}
+          detail={[
+            stuck.length > 0 ? `${stuck.length} stuck` : "",
+            readOnly.length > 0 ? `${readOnly.length} read-only` : "",
+          ]
+            .filter((part) => part !== "")
+            .join(", ")}
+        />
+      </dl>
+    </Tile>
+  );
+}

@@ -1,0 +1,23 @@
+/** What went wrong, in the words of the agent, with a way to try again. */
+
+import type { ApiError } from "../data/api";
+
+export function Problem({ error, retry, what }: { error: ApiError; retry: () => void; what: string }) {
+  return (
+    <div class="problem" role="alert">
+      <p class="problem-title">
+        {what}: {error.title}
+      </p>
+      {error.detail !== "" && <p>{error.detail}</p>}
+      {error.hint !== "" && <p>{error.hint}</p>}
+      <p class="problem-foot">
+        <button type="button" class="button" onClick={retry}>
+          Try again
+        </button>
+        {error.status > 0 && <span>status {error.status}</span>}
+        {error.code !== "" && <span>{error.code}</span>}
+        {error.traceId !== "" && <span>trace id {error.traceId}</span>}
+      </p>
+    </div>
+  );
+}
