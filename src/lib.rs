@@ -11,6 +11,7 @@ pub mod base;
 pub mod collectors;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod logic;
 pub mod model;
 pub mod promql;

@@ -1,0 +1,27 @@
+//! Everything that speaks HTTP: one file per resource below `routes/`, one line
+//! here to merge it.
+//!
+//! A request passes the [`front::Front`] (which host, which origin, panics,
+//! errors, counters), the router, and the handler's extractors (who may, what was
+//! sent). Handlers call the same functions as the command line.
+//!
+//! **Invariant:** only this module names axum; no handler writes a table.
+
+pub mod assets;
+pub mod auth;
+pub mod counters;
+pub mod error;
+pub mod extract;
+pub mod front;
+pub mod live;
+pub mod number;
+pub mod openapi;
+pub mod page;
+pub mod parameters;
+pub mod routes;
+pub mod serve;
+pub mod state;
+
+pub use front::Front;
+pub use serve::{Listener, serve};
+pub use state::{BuildInfo, ProbeNow, Services};

@@ -1,0 +1,77 @@
+//! The OpenAPI 3.1 document: what the handlers declare, and what is true of all.
+//!
+//! The document is checked in as `openapi.json`; a test compares it, so that a
+//! changed answer shows in the change that made it.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    ResponseBuilder,
+};
+
+use super::error::{FieldError, ProblemBody};
+
+/// The document before any route is known.
+pub fn base() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of this agent. From loopback, reading needs none by default."))
+        .build();
+    let key = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The same token."));
+    let components = ComponentsBuilder::new()
+        .schema_from::<ProblemBody<'_>>()
+        .schema_from::<FieldError>()
+        .security_scheme("token", SecurityScheme::Http(bearer))
+        .security_scheme("key", SecurityScheme::ApiKey(key))
+        .build();
+    let info = InfoBuilder::new()
+        .title("holdfast")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(env!("CARGO_PKG_DESCRIPTION")))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    OpenApiBuilder::new().info(info).components(Some(components)).build()
+}
+
+/// Adds the error answer that every operation has, and writes the document.
+pub fn finished(mut document: OpenApi) -> String {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    response.description = String::from("The answer.");
+                }
+            }
+            let problem = ResponseBuilder::new()
+                .description("The request was refused or failed.")
+                .content(
+                    "application/problem+json",
+                    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+                )
+                .build();
+            operation.responses.responses.insert(String::from("default"), RefOr::T(problem));
+            // Function names repeat between resources; method and path do not.
+            operation.operation_id = Some(operation_id(method, path));
+        }
+    }
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// `get`, `/api/v1/targets/{name}/history` is `get_v1_targets_name_history`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.skip_while(|word| matches!(*word, "api" | "v1")).collect();
+    // The same resource may also be there without the prefix.
+    let prefix = if path.starts_with("/api/v1/") { "v1_" } else { "" };
+    format!("{method}_{prefix}{}", words.join("_"))
+}

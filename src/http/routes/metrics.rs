@@ -1,0 +1,138 @@
+//! `/metrics`: the latest value of every series as text, or the host in JSON.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::monitoring;
+use crate::http::auth::{Access, MonitoringRead};
+use crate::http::error::Problem;
+use crate::http::extract::ApiQuery;
+use crate::http::state::AppState;
+use crate::logic::openmetrics::write::{Format, Writer};
+use crate::model::query::LOOKBACK;
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(metrics))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// Goes before `Accept`.
+    #[param(inline)]
+    format: Option<Named>,
+}
+
+/// A form by its name.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Named {
+    Prometheus,
+    OpenMetrics,
+    Json,
+}
+
+/// What `/metrics` can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Text(Format),
+    Json,
+}
+
+/// The latest value of every series: Prometheus text, OpenMetrics by `Accept`, or
+/// system metrics in JSON.
+#[utoipa::path(
+    get, path = "/metrics", tag = "monitoring", params(Wanted),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, content(
+        (String = "text/plain"),
+        (String = "application/openmetrics-text"),
+        (monitoring::Metrics = "application/json")
+    )))
+)]
+async fn metrics(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiQuery(wanted): ApiQuery<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if !app.config.borrow().metrics.enabled {
+        return Err(Problem::not_found("metrics are switched off").hint("set `metrics.enabled` to true"));
+    }
+    let answer = match wanted.format {
+        Some(Named::Prometheus) => Answer::Text(Format::Prometheus),
+        Some(Named::OpenMetrics) => Answer::Text(Format::OpenMetrics),
+        Some(Named::Json) => Answer::Json,
+        None => negotiate(headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()),
+    };
+    let mut response = match answer {
+        Answer::Json => Json(monitoring::collect(&app)?).into_response(),
+        Answer::Text(format) => {
+            let mut response = exposition(&app, format)?.into_response();
+            let kind = HeaderValue::from_static(format.content_type());
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+fn exposition(app: &AppState, format: Format) -> Result<String, Problem> {
+    let mut writer = Writer::new(format);
+    app.store()?.visit_latest(LOOKBACK, &mut |sample| {
+        writer.sample(sample.family, sample.kind, sample.help, sample.key, sample.value);
+    });
+    Ok(writer.finish())
+}
+
+/// The form with the highest quality; plain text where the client does not care.
+fn negotiate(accept: &str) -> Answer {
+    let mut best = (Answer::Text(Format::Prometheus), 0.0);
+    for part in accept.split(',') {
+        let mut words = part.split(';').map(str::trim);
+        let answer = match words.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "application/openmetrics-text" => Answer::Text(Format::OpenMetrics),
+            "application/json" => Answer::Json,
+            "text/plain" | "text/*" | "*/*" => Answer::Text(Format::Prometheus),
+            _ => continue,
+        };
+        let quality = words.find_map(|word| word.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f64>);
+        let quality = quality.unwrap_or(0.0);
+        if quality > best.1 {
+            best = (answer, quality);
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_follows_accept() {
+        let text = Answer::Text(Format::Prometheus);
+        for (accept, wanted) in [
+            ("", text),
+            ("*/*", text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", text),
+            ("application/json", Answer::Json),
+            ("application/json;q=0.1, text/plain;q=0.2", text),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;\
+                 q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                Answer::Text(Format::OpenMetrics),
+            ),
+        ] {
+            assert_eq!(negotiate(accept), wanted, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! One file per resource; each says its paths, and this list merges them.
+
+pub mod audit;
+pub mod config;
+pub mod document;
+pub mod events;
+pub mod health;
+pub mod ingest;
+pub mod metrics;
+pub mod monitoring;
+pub mod query;
+pub mod series;
+pub mod system;
+pub mod targets;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::state::AppState;
+
+/// Every route with what it says about itself.
+pub fn all() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(super::openapi::base())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(monitoring::routes())
+        .merge(events::routes())
+        .merge(series::routes())
+        .merge(query::routes())
+        .merge(targets::routes())
+        .merge(system::routes())
+        .merge(config::routes())
+        .merge(audit::routes())
+        .merge(ingest::routes())
+        .merge(document::routes())
+        .merge(super::assets::routes())
+}

@@ -1,0 +1,159 @@
+//! `/api/v1/monitoring/metrics`: the host and the agent in one object.
+//!
+//! A subsystem that this host, or this agent, does not have is `null`: a zero
+//! would be a claim.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::base::time::{Monotonic, Timestamp};
+use crate::http::auth::{Access, MonitoringRead};
+use crate::http::counters::ApiFigures;
+use crate::http::error::Problem;
+use crate::http::state::{App, AppState};
+use crate::model::host::HostSummary;
+use crate::model::selector::Selector;
+
+/// Disks counted; a host with more is shown as having this many.
+const MOST_DISKS: usize = 1000;
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default().routes(routes!(metrics))
+}
+
+/// The host. Shares are 0..=100.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SystemMetrics {
+    cpu_usage_percent: Option<f64>,
+    memory_used_bytes: Option<u64>,
+    memory_total_bytes: Option<u64>,
+    memory_usage_percent: Option<f64>,
+    disk_used_bytes: Option<u64>,
+    disk_total_bytes: Option<u64>,
+    disk_usage_percent: Option<f64>,
+    /// Of the host.
+    uptime_seconds: Option<f64>,
+}
+
+/// All real filesystems, each device once.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct StorageMetrics {
+    total_disks: u64,
+    /// Object stores that are watched.
+    total_repositories: u64,
+    total_capacity_bytes: Option<u64>,
+    used_capacity_bytes: Option<u64>,
+    available_bytes: Option<u64>,
+    usage_percent: Option<f64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ScstMetrics {
+    total_targets: u64,
+    total_luns: u64,
+    total_initiators: u64,
+    active_targets: u64,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TapeMetrics {
+    total_libraries: u64,
+    total_drives: u64,
+    total_slots: u64,
+    occupied_slots: u64,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct VtlMetrics {
+    total_libraries: u64,
+    total_drives: u64,
+    total_tapes: u64,
+    active_drives: u64,
+    loaded_tapes: u64,
+}
+
+/// Jobs of the user that report to the agent; never its own workers.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TaskMetrics {
+    total: u64,
+    pending: u64,
+    running: u64,
+    completed: u64,
+    failed: u64,
+    avg_duration_seconds: Option<f64>,
+}
+
+/// See the module.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Metrics {
+    system: SystemMetrics,
+    storage: Option<StorageMetrics>,
+    scst: Option<ScstMetrics>,
+    tape: Option<TapeMetrics>,
+    vtl: Option<VtlMetrics>,
+    tasks: Option<TaskMetrics>,
+    api: ApiFigures,
+    #[serde(with = "crate::model::event::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    collected_at: Timestamp,
+}
+
+/// The host and the agent in one object; what does not exist here is null.
+#[utoipa::path(
+    get, path = "/api/v1/monitoring/metrics", tag = "monitoring",
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = Metrics))
+)]
+async fn metrics(_: Access<MonitoringRead>, State(app): State<AppState>) -> Result<Json<Metrics>, Problem> {
+    collect(&app).map(Json)
+}
+
+/// The figures of this moment.
+///
+/// # Errors
+/// 503 while the store opens.
+pub fn collect(app: &App) -> Result<Metrics, Problem> {
+    let host = app.host();
+    let summary = &host.summary;
+    let storage = match summary.disk_total_bytes {
+        Some(_) => Some(storage(app, summary)?),
+        None => None,
+    };
+    let now = app.services.clock.monotonic();
+    Ok(Metrics {
+        system: SystemMetrics {
+            cpu_usage_percent: summary.cpu_usage_percent,
+            memory_used_bytes: summary.memory_used_bytes,
+            memory_total_bytes: summary.memory_total_bytes,
+            memory_usage_percent: summary.memory_usage_percent,
+            disk_used_bytes: summary.disk_used_bytes,
+            disk_total_bytes: summary.disk_total_bytes,
+            disk_usage_percent: summary.disk_usage_percent,
+            uptime_seconds: summary.uptime_seconds,
+        },
+        storage,
+        scst: None,
+        tape: None,
+        vtl: None,
+        tasks: None,
+        api: app.counters.figures(Monotonic(now.since(app.started))),
+        collected_at: if host.ticks > 0 { Timestamp(summary.collected_at_ms) } else { app.now() },
+    })
+}
+
+fn storage(app: &App, summary: &HostSummary) -> Result<StorageMetrics, Problem> {
+    let disks = app.store()?.series(&[Selector::name("node_disk_read_bytes_total")], MOST_DISKS)?;
+    let targets = app.targets();
+    let available = summary.disk_total_bytes.zip(summary.disk_used_bytes);
+    Ok(StorageMetrics {
+        total_disks: disks.len() as u64,
+        total_repositories: targets.iter().filter(|target| target.kind == "object_store").count() as u64,
+        total_capacity_bytes: summary.disk_total_bytes,
+        used_capacity_bytes: summary.disk_used_bytes,
+        available_bytes: available.map(|(total, used)| total.saturating_sub(used)),
+        usage_percent: summary.disk_usage_percent,
+    })
+}

@@ -1,0 +1,130 @@
+//! `/api/v1/system`: what runs here, since when, and what it costs; its workers.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::base::time::Timestamp;
+use crate::http::auth::{Access, MonitoringRead};
+use crate::http::error::Problem;
+use crate::http::extract::ApiQuery;
+use crate::http::page::{List, Paging};
+use crate::http::state::{App, AppState, BuildInfo};
+use crate::model::host::{CollectorStatus, HostIdentity, TopProcesses};
+use crate::model::worker::WorkerStatus;
+use crate::store::StoreStats;
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(system))
+        .routes(routes!(workers))
+        .routes(routes!(tasks))
+        .routes(routes!(processes))
+}
+
+/// What the agent itself costs; absent figures were not collected yet.
+#[derive(Serialize, utoipa::ToSchema)]
+struct SelfCost {
+    cpu_seconds_total: Option<f64>,
+    /// Share of one core since the start.
+    cpu_percent: Option<f64>,
+    rss_bytes: Option<f64>,
+    /// Bytes the agent had written to storage devices.
+    written_bytes_total: Option<f64>,
+    open_files: Option<f64>,
+    threads: Option<f64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct System {
+    version: &'static str,
+    build: BuildInfo,
+    #[serde(with = "crate::model::event::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    uptime_seconds: f64,
+    host: HostIdentity,
+    #[serde(rename = "self")]
+    cost: SelfCost,
+    store: StoreStats,
+    collectors: Vec<CollectorStatus>,
+}
+
+/// Version, build, host, own cost, store and collectors.
+#[utoipa::path(
+    get, path = "/api/v1/system", tag = "system",
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = System))
+)]
+async fn system(_: Access<MonitoringRead>, State(app): State<AppState>) -> Result<Json<System>, Problem> {
+    let host = app.host();
+    Ok(Json(System {
+        version: env!("CARGO_PKG_VERSION"),
+        build: app.services.build,
+        started_at: app.services.started_at,
+        uptime_seconds: app.uptime_seconds(),
+        host: host.identity.clone(),
+        cost: cost(&app)?,
+        store: app.store()?.stats(),
+        collectors: host.collectors.clone(),
+    }))
+}
+
+fn cost(app: &App) -> Result<SelfCost, Problem> {
+    let store = app.store()?;
+    let latest = |key: &str| store.latest(key).map(|(_, value)| value).filter(|value| value.is_finite());
+    let cpu_seconds_total = latest("process_cpu_seconds_total");
+    let uptime = app.uptime_seconds();
+    Ok(SelfCost {
+        cpu_seconds_total,
+        cpu_percent: cpu_seconds_total.filter(|_| uptime >= 1.0).map(|seconds| 100.0 * seconds / uptime),
+        rss_bytes: latest("process_resident_memory_bytes"),
+        written_bytes_total: latest("holdfast_process_written_bytes_total"),
+        open_files: latest("process_open_fds"),
+        threads: latest("process_threads"),
+    })
+}
+
+/// The agent's own background tasks.
+#[utoipa::path(
+    get, path = "/api/v1/system/workers", tag = "system", params(Paging),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = List<WorkerStatus>))
+)]
+async fn workers(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiQuery(paging): ApiQuery<Paging>,
+) -> Result<Json<List<WorkerStatus>>, Problem> {
+    Ok(Json(List::of(app.services.supervisor.statuses(), paging.window()?)))
+}
+
+/// The same list, until jobs can report to the agent.
+#[utoipa::path(
+    get, path = "/api/v1/tasks", tag = "system", params(Paging),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = List<WorkerStatus>))
+)]
+async fn tasks(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiQuery(paging): ApiQuery<Paging>,
+) -> Result<Json<List<WorkerStatus>>, Problem> {
+    Ok(Json(List::of(app.services.supervisor.statuses(), paging.window()?)))
+}
+
+/// The processes with the most CPU and memory, looked at once a minute.
+#[utoipa::path(
+    get, path = "/api/v1/system/processes", tag = "system",
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = TopProcesses))
+)]
+async fn processes(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+) -> Result<Json<TopProcesses>, Problem> {
+    let empty = TopProcesses { at: app.now(), by_cpu: Vec::new(), by_memory: Vec::new() };
+    Ok(Json(app.host().processes.clone().unwrap_or(empty)))
+}

@@ -1,0 +1,113 @@
+//! `/api/v1/targets`: what is probed, how it is, and a probe out of turn.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::base::id::Name;
+use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
+use crate::http::error::Problem;
+use crate::http::extract::{ApiPath, ApiQuery};
+use crate::http::page::{List, Paging};
+use crate::http::state::{App, AppState};
+use crate::model::probe::ProbeRecord;
+use crate::model::target::TargetStatus;
+use crate::runtime::supervisor::Supervisor;
+
+/// A probe has its own total deadline; this is for a worker that is gone.
+const PROBE_DEADLINE: Duration = Duration::from_secs(60);
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(history))
+        .routes(routes!(probe))
+}
+
+fn find(app: &App, name: &str) -> Result<TargetStatus, Problem> {
+    let targets = app.targets();
+    let found = targets.iter().find(|target| target.name == name);
+    found.cloned().ok_or_else(|| {
+        let known: Vec<&str> = targets.iter().map(|target| target.name.as_str()).take(20).collect();
+        let problem = Problem::not_found(format!("there is no target `{}`", name.escape_default()));
+        if known.is_empty() {
+            problem.hint("no target is configured")
+        } else {
+            problem.hint(format!("targets are {}", known.join(", ")))
+        }
+    })
+}
+
+/// All targets with their last probe and their figures of the last hour.
+#[utoipa::path(
+    get, path = "/api/v1/targets", tag = "targets", params(Paging),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = List<TargetStatus>))
+)]
+async fn list(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiQuery(paging): ApiQuery<Paging>,
+) -> Result<Json<List<TargetStatus>>, Problem> {
+    Ok(Json(List::of(app.targets().to_vec(), paging.window()?)))
+}
+
+/// One target.
+#[utoipa::path(
+    get, path = "/api/v1/targets/{name}", tag = "targets", params(("name" = String, Path)),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = TargetStatus))
+)]
+async fn one(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiPath(name): ApiPath<String>,
+) -> Result<Json<TargetStatus>, Problem> {
+    find(&app, &name).map(Json)
+}
+
+/// Its probes, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/targets/{name}/history", tag = "targets",
+    params(("name" = String, Path), Paging),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = List<ProbeRecord>))
+)]
+async fn history(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiPath(name): ApiPath<String>,
+    ApiQuery(paging): ApiQuery<Paging>,
+) -> Result<Json<List<ProbeRecord>>, Problem> {
+    let window = paging.window()?;
+    let name = find(&app, &name)?.name;
+    let store = app.store()?.clone();
+    let read = move || store.probe_history(&name, window.limit, window.offset);
+    let (items, total) = Supervisor::blocking(read).await.ok_or_else(Problem::internal)??;
+    Ok(Json(List::cut(items, total, window)))
+}
+
+/// Probes the target now and answers what came of it.
+#[utoipa::path(
+    post, path = "/api/v1/targets/{name}/probe", tag = "targets", params(("name" = String, Path)),
+    security(("token" = ["targets:write"]), ("key" = ["targets:write"])),
+    responses((status = 200, body = ProbeRecord))
+)]
+async fn probe(
+    _: Access<TargetsWrite>,
+    State(app): State<AppState>,
+    ApiPath(name): ApiPath<String>,
+) -> Result<Json<ProbeRecord>, Problem> {
+    let name = find(&app, &name)?.name;
+    let name = Name::new(name).map_err(|_| Problem::internal())?;
+    let record = tokio::time::timeout(PROBE_DEADLINE, (app.services.probe)(name)).await;
+    let record = record.unwrap_or_else(|_| Err(String::from("the target's worker does not answer")));
+    record.map(Json).map_err(|reason| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "prober_unavailable", reason).retry_after(5)
+    })
+}

@@ -1,0 +1,154 @@
+//! What the handlers reach: the parts of the agent, and what HTTP itself keeps.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::auth::lockout::Lockout;
+use super::counters::Counters;
+use super::error::Problem;
+use crate::base::id::Name;
+use crate::base::time::{Clock, Monotonic, Timestamp};
+use crate::config::Config;
+use crate::engine::settings::Settings;
+use crate::model::host::HostView;
+use crate::model::probe::ProbeRecord;
+use crate::model::target::TargetStatus;
+use crate::runtime::bus::Bus;
+use crate::runtime::supervisor::Supervisor;
+use crate::store::Store;
+
+/// Probes a target now, out of turn; an error says why that was not possible.
+pub type ProbeNow =
+    Arc<dyn Fn(Name) -> Pin<Box<dyn Future<Output = Result<ProbeRecord, String>> + Send>> + Send + Sync>;
+
+/// Open event streams, WebSocket and SSE together.
+const LIVE_STREAMS: usize = 64;
+
+/// What was built, for people and bug reports.
+#[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct BuildInfo {
+    /// Abbreviated commit, or `unknown`.
+    pub commit: &'static str,
+    /// Target triple.
+    pub target: &'static str,
+    /// `release` or `debug`.
+    pub profile: &'static str,
+}
+
+/// The parts of the agent that handlers use.
+#[derive(Clone)]
+pub struct Services {
+    pub clock: Arc<dyn Clock>,
+    /// Empty while the store opens.
+    pub store: Arc<OnceLock<Store>>,
+    /// Share of the store's repair that is done, 0..=1.
+    pub opening: watch::Receiver<f64>,
+    pub bus: Bus,
+    pub supervisor: Supervisor,
+    pub host: watch::Receiver<Arc<HostView>>,
+    pub targets: watch::Receiver<Arc<Vec<TargetStatus>>>,
+    pub probe: ProbeNow,
+    pub settings: Settings,
+    pub build: BuildInfo,
+    pub started_at: Timestamp,
+}
+
+/// Services, and what HTTP itself keeps.
+pub struct App {
+    pub services: Services,
+    /// The configuration in force, for a look that must not wait or copy.
+    pub config: watch::Receiver<Arc<Config>>,
+    pub counters: Counters,
+    pub lockout: Lockout,
+    pub live: Arc<Semaphore>,
+    pub listeners: Listeners,
+    /// The verdict of this second, see `/health`.
+    pub health: AtomicU64,
+    /// The OpenAPI document, set once the routes are known.
+    pub openapi: OnceLock<axum::body::Bytes>,
+    pub started: Monotonic,
+    /// Our own user id: who may do everything through the socket.
+    pub uid: u32,
+    trace_seed: u64,
+    traced: AtomicU64,
+}
+
+/// The state type of every handler.
+pub type AppState = Arc<App>;
+
+/// How many listeners were started and how many still accept.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    pub started: AtomicUsize,
+    pub alive: AtomicUsize,
+}
+
+impl App {
+    pub fn new(services: Services) -> AppState {
+        let mut seed = [0; 8];
+        // Trace ids need to differ, not to be secret: without randomness they count.
+        let _ = getrandom::fill(&mut seed);
+        Arc::new(Self {
+            config: services.settings.subscribe(),
+            counters: Counters::default(),
+            lockout: Lockout::default(),
+            live: Arc::new(Semaphore::new(LIVE_STREAMS)),
+            listeners: Listeners::default(),
+            health: AtomicU64::new(0),
+            openapi: OnceLock::new(),
+            started: services.clock.monotonic(),
+            uid: rustix::process::getuid().as_raw(),
+            trace_seed: u64::from_le_bytes(seed),
+            traced: AtomicU64::new(0),
+            services,
+        })
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// 503 `starting` while it opens.
+    pub fn store(&self) -> Result<&Store, Problem> {
+        self.services.store.get().ok_or_else(|| {
+            let done = *self.services.opening.borrow();
+            let detail = format!("the store is being opened, {:.0} % done", done * 100.0);
+            Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "starting", detail).retry_after(1)
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
+    pub fn host(&self) -> Arc<HostView> {
+        self.services.host.borrow().clone()
+    }
+
+    pub fn targets(&self) -> Arc<Vec<TargetStatus>> {
+        self.services.targets.borrow().clone()
+    }
+
+    /// Seconds since the agent started.
+    pub fn uptime_seconds(&self) -> f64 {
+        self.services.clock.monotonic().since(self.started).as_secs_f64()
+    }
+
+    /// 32 hexadecimal digits that no other answer of this run has.
+    pub fn new_trace_id(&self) -> String {
+        let count = self.traced.fetch_add(1, Ordering::Relaxed);
+        let high = mix(self.trace_seed ^ count);
+        format!("{high:016x}{:016x}", mix(high.wrapping_add(count)))
+    }
+}
+
+/// The finalizer of splitmix64.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
