@@ -8,13 +8,20 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
-pub mod collectors;
-pub mod config;
-pub mod engine;
-pub mod http;
-pub mod logic;
 pub mod model;
+
+pub mod config;
+pub mod logic;
 pub mod promql;
+
 pub mod runtime;
 pub mod store;
+
+pub mod collectors;
 pub mod targets;
+
+pub mod engine;
+pub mod http;
+
+pub mod app;
+pub mod cli;

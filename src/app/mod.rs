@@ -1,0 +1,390 @@
+//! The composition root: builds every part, hands each what it needs, starts and
+//! stops it.
+//!
+//! ```text
+//! lock directory -> bind listeners -> /livez answers
+//!                -> open store (blocking thread) -> overlay -> token -> flusher, prober, sampler
+//!                -> first tick -> ready
+//! signal -> listeners, collectors, engine (each in its phase) -> store's last flush -> end
+//! ```
+//! Nothing else sees all parts. Wrong would be to let parts find each other: what
+//! depends on what would then be everywhere instead of here.
+
+mod directory;
+mod logging;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use self::directory::Directory;
+use crate::base::secret::Secret;
+use crate::base::time::{Clock, SystemClock};
+use crate::collectors;
+use crate::config::Config;
+use crate::config::load::Loaded;
+use crate::config::storage::Storage;
+use crate::engine::flusher::Flusher;
+use crate::engine::prober::Prober;
+use crate::engine::sampler::{self, Sampler};
+use crate::engine::settings::Settings;
+use crate::http::{BuildInfo, Front, Listener, Services, serve};
+use crate::model::event::EventType;
+use crate::model::host::HostView;
+use crate::model::target::TargetStatus;
+use crate::runtime::bus::Bus;
+use crate::runtime::supervisor::{Phase, Policy, Supervisor};
+use crate::store::{OpenReport, Store, StoreError, StoreOptions};
+use crate::targets;
+
+/// Events that a listener may resume from.
+const EVENTS: usize = 1024;
+/// redb's page cache, bytes; the operating system caches the file besides.
+const STORE_CACHE: usize = 2 << 20;
+/// All phases of stopping together, and what of it the store's last flush has.
+const GRACE: Duration = Duration::from_secs(8);
+const STORE_GRACE: Duration = Duration::from_secs(2);
+
+/// Why the agent did not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("cannot use the data directory {path}: {reason}")]
+    Directory { path: PathBuf, reason: String },
+    #[error("the data directory {path} is in use by another holdfast (process {pid})")]
+    InUse { path: PathBuf, pid: String },
+    #[error("cannot listen on {address} (`listen`): {reason}")]
+    Listen { address: String, reason: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The parts that exist before the store is open.
+struct Agent {
+    clock: Arc<dyn Clock>,
+    supervisor: Supervisor,
+    bus: Bus,
+    settings: Settings,
+    store: Arc<OnceLock<Store>>,
+    prober: Arc<OnceLock<Prober>>,
+    host: watch::Sender<Arc<HostView>>,
+    targets: watch::Sender<Arc<Vec<TargetStatus>>>,
+    opening: watch::Sender<f64>,
+    directory: Directory,
+    environment: Arc<BTreeMap<String, Secret>>,
+}
+
+/// Runs the agent until a signal; its own threads, its own end.
+///
+/// # Errors
+/// [`AppError`]: nothing was started, or an essential part failed.
+pub fn run(loaded: Loaded) -> Result<(), AppError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(5))
+        .enable_all()
+        .build()
+        .map_err(|error| AppError::Failed(format!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(Agent::start(loaded));
+    // A thread in a hung mount must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+impl Agent {
+    async fn start(loaded: Loaded) -> Result<(), AppError> {
+        let mut signals = Signals::listen()?;
+        let config = loaded.config.clone();
+        let level = logging::start(&config.log);
+        let directory = Directory::claim(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let bus = Bus::new(clock.clone(), EVENTS);
+        let environment = loaded.sources.environment.iter();
+        let environment =
+            environment.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
+        let agent = Self {
+            supervisor: Supervisor::new(clock.clone()),
+            settings: Settings::new(loaded, clock.clone(), bus.clone()),
+            store: Arc::default(),
+            prober: Arc::default(),
+            host: watch::Sender::new(Arc::default()),
+            targets: watch::Sender::new(Arc::default()),
+            opening: watch::Sender::new(0.0),
+            environment: Arc::new(environment),
+            clock,
+            bus,
+            directory,
+        };
+        logging::follow(&agent.supervisor, agent.settings.subscribe(), level);
+        agent.listen(&config).await?;
+        let running = async {
+            agent.open_store(&config).await?;
+            agent.watch();
+            agent.announce_ready().await;
+            Err(AppError::Failed(agent.supervisor.fatal().await))
+        };
+        let ended = tokio::select! {
+            ended = running => ended,
+            () = agent.signals(&mut signals) => Ok(()),
+        };
+        tokio::select! {
+            () = agent.stop() => ended,
+            () = signals.stop() => Err(AppError::Failed(String::from("told twice to stop"))),
+        }
+    }
+
+    /// Binds every listener; from here on `/livez` answers.
+    async fn listen(&self, config: &Config) -> Result<(), AppError> {
+        let front = Front::new(self.services());
+        let mut addresses = Vec::new();
+        for address in &config.listen {
+            let listener = match address.strip_prefix("unix:") {
+                Some(path) => Listener::unix(Path::new(path)).await,
+                None => Listener::tcp(address).await,
+            };
+            let listener =
+                listener.map_err(|reason| AppError::Listen { address: address.clone(), reason })?;
+            addresses.extend(listener.address().map(|bound| format!("http://{bound}/ui/")));
+            self.serve(format!("listen {address}"), listener, front.clone());
+        }
+        if let Some(address) = &config.metrics.listen {
+            let listener = Listener::tcp(address).await;
+            let listener =
+                listener.map_err(|reason| AppError::Listen { address: address.clone(), reason })?;
+            self.serve(format!("listen metrics {address}"), listener, front.only_metrics());
+        }
+        let socket = self.directory.socket();
+        let listener = Listener::unix(&socket).await;
+        let listener = listener
+            .map_err(|reason| AppError::Listen { address: format!("unix:{}", socket.display()), reason })?;
+        self.serve(String::from("listen socket"), listener, front);
+        say(&format!("holdfast {}", env!("CARGO_PKG_VERSION")));
+        for address in addresses {
+            say(&format!("page    {address}"));
+        }
+        say(&format!("token   {}", self.directory.token().display()));
+        Ok(())
+    }
+
+    fn serve(&self, name: String, listener: Listener, front: Front) {
+        let listener = Arc::new(listener);
+        let supervisor = self.supervisor.clone();
+        self.supervisor.spawn(name, Policy::Restart, Phase::Serve, move |stop| {
+            let (listener, front, supervisor) = (listener.clone(), front.clone(), supervisor.clone());
+            async move {
+                serve(&listener, &front, &supervisor, &stop).await;
+                Ok(())
+            }
+        });
+    }
+
+    fn services(&self) -> Services {
+        let prober = self.prober.clone();
+        Services {
+            clock: self.clock.clone(),
+            store: self.store.clone(),
+            opening: self.opening.subscribe(),
+            bus: self.bus.clone(),
+            supervisor: self.supervisor.clone(),
+            host: self.host.subscribe(),
+            targets: self.targets.subscribe(),
+            probe: Arc::new(move |name| {
+                let prober = prober.get().cloned();
+                Box::pin(async move {
+                    let prober = prober.ok_or_else(|| String::from("probing is off (`collect.enabled`)"))?;
+                    prober.probe_now(name.as_str()).await.map_err(|error| error.to_string())
+                })
+            }),
+            settings: self.settings.clone(),
+            build: BUILD,
+            started_at: self.clock.now(),
+        }
+    }
+
+    async fn open_store(&self, config: &Config) -> Result<(), AppError> {
+        let options = store_options(&self.directory, &config.storage);
+        let (clock, opening) = (self.clock.clone(), self.opening.clone());
+        let opened = Supervisor::blocking(move || {
+            Store::open(options, clock, &mut |done| {
+                opening.send_replace(done);
+            })
+        });
+        let opened =
+            opened.await.ok_or_else(|| AppError::Failed(String::from("opening the store failed")))?;
+        let (store, report) = opened?;
+        report_opening(&report);
+        self.bus.resume_at(report.first_event);
+        match self.settings.attach(&store) {
+            Ok(left_out) => {
+                left_out.iter().for_each(|value| tracing::warn!(value, "run-time value left out"))
+            }
+            // The file and the flags still hold; losing the agent over it would be worse.
+            Err(problems) => tracing::error!(%problems, "run-time values were left aside"),
+        }
+        self.directory.ensure_token(&store, self.clock.now()).await?;
+        let agent = format!("{:016x}", report.store_id);
+        // Set last: whoever sees the store sees it complete.
+        let _ = self.store.set(store);
+        let surroundings = targets::Surroundings {
+            agent,
+            clock: self.clock.clone(),
+            supervisor: self.supervisor.clone(),
+            environment: self.environment.clone(),
+        };
+        if self.settings.config().collect.enabled {
+            self.probe(surroundings);
+        }
+        self.bus
+            .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
+        Ok(())
+    }
+
+    fn probe(&self, surroundings: targets::Surroundings) {
+        let Some(store) = self.store.get() else { return };
+        let config = self.settings.subscribe();
+        let keeper = Arc::new(store.clone());
+        let prober = Prober::start(config, surroundings, keeper, self.bus.clone(), self.targets.clone());
+        let _ = self.prober.set(prober);
+    }
+
+    /// Starts what runs on ticks.
+    fn watch(&self) {
+        let Some(store) = self.store.get().cloned() else { return };
+        let flusher =
+            Flusher { store: store.clone(), bus: self.bus.clone(), config: self.settings.subscribe() };
+        self.supervisor
+            .spawn("flusher", Policy::Restart, Phase::Engine, move |stop| flusher.clone().run(stop));
+        let sampler = Arc::new(Sampler::new(sampler::Parts {
+            clock: self.clock.clone(),
+            config: self.settings.subscribe(),
+            sink: Arc::new(store),
+            bus: self.bus.clone(),
+            collectors: collectors::all,
+            view: self.host.clone(),
+        }));
+        self.supervisor.spawn("sampler", Policy::Restart, Phase::Collect, move |stop| {
+            let sampler = sampler.clone();
+            async move { sampler.run(stop).await }
+        });
+    }
+
+    /// Says `ready` once the first tick is in.
+    async fn announce_ready(&self) {
+        let mut host = self.host.subscribe();
+        if self.settings.config().collect.enabled {
+            let _ = host.wait_for(|view| view.ticks > 0).await;
+        }
+        say(&format!("ready   after {} ms", self.clock.monotonic().0.as_millis()));
+    }
+
+    /// Ends at a signal to stop; reloads on SIGHUP meanwhile.
+    async fn signals(&self, signals: &mut Signals) {
+        loop {
+            tokio::select! {
+                _ = signals.interrupt.recv() => return,
+                _ = signals.terminate.recv() => return,
+                _ = signals.hangup.recv() => match self.settings.reload("signal").await {
+                    Ok(applied) => tracing::info!(changed = ?applied.changed, "configuration reloaded"),
+                    Err(error) => tracing::error!(%error, "the configuration stays as it was"),
+                },
+            }
+        }
+    }
+
+    async fn stop(&self) {
+        self.bus.publish(EventType::System, json!({ "action": "stopping" }));
+        let deadline = tokio::time::Instant::now() + GRACE;
+        let stuck = self.supervisor.shutdown(GRACE - STORE_GRACE).await;
+        if !stuck.is_empty() {
+            tracing::warn!(workers = stuck.join(", "), "did not stop in time");
+        }
+        let Some(store) = self.store.get() else { return };
+        match tokio::time::timeout_at(deadline, store.close(self.bus.last())).await {
+            Ok(Ok(())) => tracing::info!("stopped"),
+            Ok(Err(error)) => tracing::error!(%error, "the store did not close cleanly"),
+            Err(_) => tracing::error!("the store did not close in time"),
+        }
+    }
+}
+
+/// What the process may be told.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, AppError> {
+        let on =
+            |kind| signal(kind).map_err(|error| AppError::Failed(format!("cannot hear signals: {error}")));
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGINT or SIGTERM.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+const BUILD: BuildInfo = BuildInfo {
+    commit: env!("HOLDFAST_COMMIT"),
+    target: env!("HOLDFAST_TARGET"),
+    profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+};
+
+fn store_options(directory: &Directory, storage: &Storage) -> StoreOptions {
+    StoreOptions {
+        path: directory.store(),
+        cap: storage.cap.0,
+        flush_interval: storage.flush_interval(),
+        raw_retention: storage.raw_retention.0,
+        minute_retention: storage.minute_retention.0,
+        hour_retention: storage.hour_retention.0,
+        max_series: usize::try_from(storage.max_series).unwrap_or(usize::MAX),
+        cache: STORE_CACHE,
+        tail: match storage.tail.as_str() {
+            "auto" => None,
+            "off" => Some(None),
+            directory => Some(Some(PathBuf::from(directory))),
+        },
+    }
+}
+
+fn report_opening(report: &OpenReport) {
+    if let Some(path) = &report.moved_aside {
+        tracing::error!(path = %path.display(), "the store was damaged: it was moved aside, a new one was begun");
+    }
+    if !report.clean {
+        let repaired_ms = report.repaired_in.as_millis() as u64;
+        tracing::warn!(repaired_ms, samples = report.recovered_samples, "the last run ended uncleanly");
+    }
+    match &report.tail {
+        Some(path) => {
+            tracing::info!(path = %path.display(), "unflushed samples are mirrored in memory-backed storage")
+        }
+        None => tracing::warn!("no memory-backed storage: a crash loses the samples of one flush interval"),
+    }
+}
+
+/// A line for whoever started the agent; standard output carries nothing else.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    // Nobody may be listening any more.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -1,0 +1,151 @@
+//! `holdfast config`: what is in force, why, and as a file.
+//!
+//! The running agent is asked, because only it knows what was changed at run time.
+//! Where none runs, `show` and `export` say what one would start with.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Global;
+use super::client::{Client, block_on};
+use super::exit::{CONFIGURATION, Done, Failure, OK, UNREACHABLE};
+use super::output::{Table, note, print, print_json, text_of};
+use super::surroundings::Surroundings;
+use crate::config::load::{Loaded, load};
+use crate::config::overlay::Overlay;
+use crate::config::view;
+
+/// Every option with its default and a comment.
+pub const EXAMPLE: &str = include_str!("../../holdfast.example.toml");
+
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Print every option with its default and a comment
+    Example,
+    /// Show the values in force
+    Show {
+        /// Also where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Show what was changed at run time against the file
+    Diff,
+    /// Print a file that says what is in force, without secrets
+    Export,
+}
+
+/// # Errors
+/// The agent is not reachable where only it knows, or the configuration is wrong.
+pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundings) -> Done {
+    match command {
+        ConfigCommand::Example => print(EXAMPLE)?,
+        ConfigCommand::Show { origin } => {
+            let shown = agent_or_file(
+                global,
+                surroundings,
+                "/api/v1/config",
+                |loaded| json!({"values": view::values(loaded), "warnings": loaded.warnings}),
+            )?;
+            show(&shown, *origin, global)?;
+        }
+        ConfigCommand::Diff => {
+            let client = Client::new(global, surroundings)?;
+            diff(&block_on(client.fetch("/api/v1/config/diff"))?, global)?;
+        }
+        ConfigCommand::Export => {
+            let client = Client::new(global, surroundings)?;
+            let asked = block_on(async { client.get("/api/v1/config/export").await?.success() });
+            let exported = match asked {
+                Ok(answer) => answer.text(),
+                Err(failure) if failure.code == UNREACHABLE => view::export(&offline(global, surroundings)?),
+                Err(failure) => return Err(failure),
+            };
+            print(&exported)?;
+        }
+    }
+    Ok(OK)
+}
+
+fn agent_or_file(
+    global: &Global,
+    surroundings: &Surroundings,
+    path: &str,
+    make: impl FnOnce(&Loaded) -> Value,
+) -> Result<Value, Failure> {
+    let client = Client::new(global, surroundings)?;
+    match block_on(client.fetch(path)) {
+        Err(failure) if failure.code == UNREACHABLE && global.url.is_none() => {
+            Ok(make(&offline(global, surroundings)?))
+        }
+        other => other,
+    }
+}
+
+fn offline(global: &Global, surroundings: &Surroundings) -> Result<Loaded, Failure> {
+    let sources = surroundings.sources(global, Vec::new());
+    let loaded =
+        load(sources, Overlay::default()).map_err(|problems| Failure::new(CONFIGURATION, problems))?;
+    note("holdfast: no agent is running here: this is what one would start with, without run-time values");
+    Ok(loaded)
+}
+
+fn show(shown: &Value, origin: bool, global: &Global) -> Result<(), Failure> {
+    if global.json {
+        return print_json(shown);
+    }
+    let mut table = if origin { Table::new(["KEY", "VALUE", "FROM"]) } else { Table::new(["KEY", "VALUE"]) };
+    for value in shown["values"].as_array().into_iter().flatten() {
+        let (key, text) = (text_of(&value["key"]), value_text(&value["value"]));
+        if origin {
+            table.row([key, text, origin_text(&value["origin"], value["pinned"] == true)]);
+        } else {
+            table.row([key, text]);
+        }
+    }
+    for problem in shown["problems"].as_array().into_iter().flatten() {
+        note(&format!("not in force, since the file was changed: {}", text_of(problem)));
+    }
+    for warning in shown["warnings"].as_array().into_iter().flatten() {
+        note(&format!("warning: {}", text_of(warning)));
+    }
+    print(&table.render())
+}
+
+fn diff(shown: &Value, global: &Global) -> Result<(), Failure> {
+    if global.json {
+        return print_json(shown);
+    }
+    let items = shown["items"].as_array().or_else(|| shown.as_array());
+    let mut table = Table::new(["KEY", "FILE", "RUN TIME", "IN FORCE", "CHANGED"]);
+    for item in items.into_iter().flatten() {
+        table.row([
+            text_of(&item["key"]),
+            value_text(&item["file"]),
+            value_text(&item["runtime"]),
+            value_text(&item["effective"]),
+            origin_text(&item["origin"], false),
+        ]);
+    }
+    if table.is_empty() {
+        note("nothing was changed at run time");
+        return Ok(());
+    }
+    print(&table.render())
+}
+
+fn value_text(value: &Value) -> String {
+    if value.is_null() { String::from("-") } else { value.to_string() }
+}
+
+/// An origin of the API in words.
+fn origin_text(origin: &Value, pinned: bool) -> String {
+    let part = |name: &str| text_of(&origin[name]);
+    let text = match origin["source"].as_str().unwrap_or_default() {
+        "file" => format!("{}:{}:{}", part("file"), part("line"), part("column")),
+        "runtime" => format!("run time, by {} at {}", part("by"), part("at")),
+        "environment" => format!("environment {}", part("name")),
+        "flag" => format!("flag {}", part("name")),
+        other => other.to_owned(),
+    };
+    if pinned { format!("{text} (pinned)") } else { text }
+}
