@@ -1,3 +1,19 @@
-//! The integration tests: one binary, one file per subject.
+//! The integration tests: one binary, so that linking is paid once.
 
+mod support;
+
+mod api;
+mod auth;
+mod cli;
+mod cli_agent;
+mod collectors;
+mod config_errors;
+mod kill;
+mod live;
+mod object_store;
+mod openapi;
+mod postgres;
+mod settings;
+mod start;
+mod targets;
 mod tidy;

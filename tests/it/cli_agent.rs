@@ -1,0 +1,70 @@
+//! The commands against the real API over a real socket.
+
+use holdfast::model::access::Scope;
+
+use crate::support::app::TestApp;
+use crate::support::command::{Home, Ran};
+
+const FILE: &str = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
+
+/// Runs the program beside the agent, through its socket unless told otherwise.
+async fn run(app: &TestApp, home: &Home, arguments: &[&str], token: Option<&str>) -> Ran {
+    let mut command = home.command(arguments);
+    command.env("HOLDFAST_DATA_DIR", app.socket.parent().unwrap());
+    if let Some(token) = token {
+        command.env("HOLDFAST_TOKEN", token);
+    }
+    let ran = holdfast::runtime::supervisor::Supervisor::blocking(move || command.output().unwrap()).await;
+    Ran::of(ran.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_understands_the_agent() {
+    let app = TestApp::with(FILE).await;
+    let home = Home::new();
+    let status = run(&app, &home, &["status"], None).await;
+    assert!([0, 3, 4].contains(&status.code) && status.output.contains("holdfast 0.1.0 on "), "{status:?}");
+    assert!(status.output.lines().any(|line| line.starts_with("store   ")), "{status:?}");
+
+    let show = run(&app, &home, &["config", "show", "--origin"], None).await;
+    let host = show.output.lines().find(|line| line.starts_with("target.postgres[pg1].host")).unwrap();
+    assert!(host.ends_with("test.toml:3:1 (pinned)"), "{host}");
+    let diff = run(&app, &home, &["config", "diff"], None).await;
+    assert_eq!((diff.code, diff.error.as_str()), (0, "nothing was changed at run time\n"));
+    let export = run(&app, &home, &["config", "export"], None).await;
+    assert!(export.output.contains("[[target.postgres]]\nname = \"pg1\""), "{export:?}");
+
+    let missing = run(&app, &home, &["targets", "probe", "none"], None).await;
+    assert!(missing.code == 1 && missing.error.contains("none"), "{missing:?}");
+    assert_eq!(run(&app, &home, &["targets", "ls"], None).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_imported_is_found() {
+    let app = TestApp::with(FILE).await;
+    let home = Home::new();
+    let at = crate::support::app::NOW.millis() / 1000 - 600;
+    home.write("a.om", &format!("# TYPE backfill gauge\nbackfill{{x=\"1\"}} 7 {at}\n# EOF\n"));
+    let ran = run(&app, &home, &["import", "a.om", "--json"], None).await;
+    assert!(ran.code == 0 && ran.json()["accepted"] == 1, "{ran:?}");
+    let until = (at + 60).to_string();
+    let asked = ["query", "backfill{x=\"1\"}", "--range", "2m", "--step", "1m", "--time", &until];
+    let ran = run(&app, &home, &asked, None).await;
+    assert!(ran.output.starts_with("backfill{x=\"1\"}\n") && ran.output.ends_with("  7\n"), "{ran:?}");
+    let ran = run(&app, &home, &["query", "sum(backfill)"], None).await;
+    assert!(ran.code == 1 && !ran.error.is_empty(), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_needs_a_token_that_may() {
+    let app = TestApp::with(FILE).await;
+    let home = Home::new();
+    home.write("a.om", "# TYPE a gauge\n# EOF\n");
+    let url = format!("http://{}", app.address);
+    let import = ["import", "a.om", "--url", &url];
+    assert_eq!(run(&app, &home, &import, None).await.code, 77);
+    let reader = app.token(Scope::MonitoringRead).await;
+    assert_eq!(run(&app, &home, &import, Some(reader.expose())).await.code, 77);
+    assert_eq!(run(&app, &home, &import, Some(app.admin.expose())).await.code, 0);
+    assert_eq!(run(&app, &home, &["targets", "ls", "--url", &url], None).await.code, 0);
+}

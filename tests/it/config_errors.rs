@@ -1,0 +1,120 @@
+//! A bad configuration is one clear error with its place, exit 78, and nothing is
+//! changed.
+
+use crate::support::command::Home;
+
+fn validate(home: &Home, document: &str) -> crate::support::command::Ran {
+    home.write("h.toml", document);
+    home.run(&["validate", "--config", "h.toml"])
+}
+
+#[test]
+fn a_valid_configuration_says_so_in_one_line() {
+    let home = Home::new();
+    let ran = validate(&home, "[storage]\ncap = \"64MiB\"\n");
+    assert_eq!((ran.code, ran.output.as_str(), ran.error.as_str()), (0, "h.toml: valid\n", ""));
+    let ran = home.run(&["validate"]);
+    assert_eq!((ran.code, ran.output.as_str()), (0, "no file: the defaults: valid\n"));
+}
+
+#[test]
+fn every_kind_of_slip_is_one_line_with_its_place_and_exit_78() {
+    let home = Home::new();
+    for (document, expected) in [
+        ("[storage]\ncpa = \"1GiB\"", "h.toml:2:1: key storage.cpa: unknown key"),
+        ("[collect]\ninterval = 30", "h.toml:2:12: key collect.interval: expected a duration with its unit"),
+        ("[storage]\ncap = \"1 apple\"", "h.toml:2:7: key storage.cap: `1 apple` is not a size"),
+        (
+            "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\n[[target.postgres]]\nname = \"a\"\nhost = \"h\"",
+            "h.toml:5:1: key target.postgres[a].name: the name `a` is already taken by the one at h.toml:2:1",
+        ),
+        (
+            "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\npassword_file = \"/nonexistent/pw\"",
+            "h.toml:4:17: key target.postgres[a].password_file: cannot read the file /nonexistent/pw",
+        ),
+        (
+            "listen = [\"0.0.0.0:3003\"]",
+            "h.toml:1:11: key listen: `0.0.0.0:3003` can be reached from the network",
+        ),
+        ("[metrics\nlisten", "h.toml:1:9: "),
+    ] {
+        for command in ["validate", "run"] {
+            home.write("h.toml", document);
+            let ran = home.run(&[command, "--config", "h.toml"]);
+            assert_eq!(ran.code, 78, "{document}: {ran:?}");
+            let found =
+                ran.error.lines().any(|line| line.trim_start_matches("holdfast: ").starts_with(expected));
+            assert!(found, "{command} {document}\n{}", ran.error);
+            assert!(ran.output.is_empty(), "{ran:?}");
+        }
+    }
+    assert!(!home.join("data").exists(), "a bad configuration changes nothing");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let home = Home::new();
+    let ran = home.run(&["validate", "--config", "none.toml"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.error.starts_with("none.toml: cannot read the configuration: No such file"), "{ran:?}");
+    let ran =
+        Home::new().command(&["validate"]).env("HOLDFAST_CONFIG", "/nonexistent.toml").output().unwrap();
+    assert_eq!(ran.status.code(), Some(78));
+}
+
+#[test]
+fn all_problems_come_at_once_and_as_json() {
+    let home = Home::new();
+    home.write("h.toml", "listen = [\"nowhere\"]\n[storage]\ncap = 5\nprofil = \"flash\"\n");
+    let ran = home.run(&["validate", "--config", "h.toml"]);
+    assert!(ran.error.ends_with("holdfast: the configuration has 3 problems\n"), "{}", ran.error);
+    let ran = home.run(&["validate", "--config", "h.toml", "--json"]);
+    assert_eq!(ran.code, 78);
+    let answer = ran.json();
+    let problems = answer["problems"].as_array().unwrap();
+    let places: Vec<_> = problems
+        .iter()
+        .map(|p| (p["key"].as_str().unwrap(), p["origin"]["line"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(places, [("listen", 1), ("storage.cap", 3), ("storage.profil", 4)]);
+    assert_eq!(problems[2]["suggestion"], "profile");
+}
+
+#[test]
+fn a_bad_variable_or_flag_is_named() {
+    let home = Home::new();
+    let ran = home.command(&["validate"]).env("HOLDFAST_COLLECT_INTERVAL", "5").output().unwrap();
+    let error = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(78));
+    assert!(
+        error.starts_with("environment variable HOLDFAST_COLLECT_INTERVAL: key collect.interval: "),
+        "{error}"
+    );
+    let ran = home.run(&["run", "--listen", "192.0.2.1:80"]);
+    assert_eq!(ran.code, 78);
+    assert!(ran.error.contains("flag --listen: key listen: `192.0.2.1:80` can be reached"), "{ran:?}");
+}
+
+#[test]
+fn a_slip_in_a_variable_is_a_warning() {
+    let home = Home::new();
+    let ran = home.command(&["validate"]).env("HOLDFAST_STORAGE_CAPP", "1GiB").output().unwrap();
+    assert_eq!(ran.status.code(), Some(0));
+    let error = String::from_utf8(ran.stderr).unwrap();
+    assert!(error.contains("did you mean HOLDFAST_STORAGE_CAP?"), "{error}");
+}
+
+/// A target that refuses is found by `--online`, and the exit code says how bad it is.
+#[test]
+fn online_probes_every_target_once() {
+    let home = Home::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    home.write(
+        "h.toml",
+        &format!("[[target.postgres]]\nname = \"pg\"\nhost = \"127.0.0.1\"\nport = {free}\n"),
+    );
+    let ran = home.run(&["validate", "--config", "h.toml", "--online", "--json"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let answer = ran.json();
+    assert_eq!((&answer["valid"], &answer["probes"][0]["class"]), (&true.into(), &"hard".into()));
+}

@@ -1,0 +1,248 @@
+//! The HTTP side of the agent on real sockets, over a real store, with a clock that
+//! stands still; what the sampler and the prober would say is said by the test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use holdfast::base::id::Name;
+use holdfast::base::secret::Secret;
+use holdfast::base::time::{Clock, ManualClock, Timestamp};
+use holdfast::config::load::{Sources, load_text};
+use holdfast::config::overlay::Overlay;
+use holdfast::engine::settings::Settings;
+use holdfast::http::{BuildInfo, Front, Listener, Services, serve};
+use holdfast::logic::token::{ENTROPY, mint};
+use holdfast::model::access::Scope;
+use holdfast::model::frame::Frame;
+use holdfast::model::host::{HostIdentity, HostSummary, HostView};
+use holdfast::model::probe::{OutcomeClass, ProbeRecord};
+use holdfast::model::target::TargetStatus;
+use holdfast::runtime::bus::Bus;
+use holdfast::runtime::supervisor::{Phase, Policy, Supervisor};
+use holdfast::store::{Change, Store, StoreOptions, Write};
+use tokio::sync::watch;
+
+use super::client::{Answer, Ask};
+
+/// When the tests take place.
+pub const NOW: Timestamp = Timestamp(1_795_166_565_000);
+/// Events the bus keeps.
+pub const RING: usize = 16;
+
+/// Name, labels and value of a sample.
+pub type One<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+/// See the module. Ends with its runtime.
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub socket: PathBuf,
+    pub clock: Arc<ManualClock>,
+    pub bus: Bus,
+    pub store: Arc<OnceLock<Store>>,
+    pub host: watch::Sender<Arc<HostView>>,
+    pub targets: watch::Sender<Arc<Vec<TargetStatus>>>,
+    pub supervisor: Supervisor,
+    pub front: Front,
+    pub admin: Secret,
+    minted: std::sync::atomic::AtomicU8,
+    directory: tempfile::TempDir,
+}
+
+impl TestApp {
+    /// With the default configuration and an open store.
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With a configuration file of this text and an open store.
+    pub async fn with(file: &str) -> Self {
+        let (mut app, settings) = Self::without_store(file).await;
+        let store = open(app.directory.path(), app.clock.clone()).await;
+        settings.attach(&store).unwrap();
+        app.store.set(store).ok().unwrap();
+        app.admin = app.token(Scope::Admin).await;
+        app
+    }
+
+    /// With the store still opening.
+    pub async fn without_store(file: &str) -> (Self, Settings) {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(NOW));
+        let shared: Arc<dyn Clock> = clock.clone();
+        let bus = Bus::new(shared.clone(), RING);
+        let sources = Sources { data_dir: Some(directory.path().to_owned()), ..Sources::default() };
+        let loaded = load_text(sources, "test.toml", file, Overlay::default()).unwrap();
+        let settings = Settings::new(loaded, shared.clone(), bus.clone());
+        let supervisor = Supervisor::new(shared.clone());
+        let (host, host_seen) = watch::channel(Arc::new(host_view()));
+        let (targets, targets_seen) = watch::channel(Arc::default());
+        let store = Arc::new(OnceLock::new());
+        let front = Front::new(Services {
+            clock: shared,
+            store: store.clone(),
+            opening: watch::channel(0.5).1,
+            bus: bus.clone(),
+            supervisor: supervisor.clone(),
+            host: host_seen,
+            targets: targets_seen,
+            probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
+            settings: settings.clone(),
+            build: BuildInfo { commit: "test", target: "test", profile: "debug" },
+            started_at: NOW,
+        });
+        let socket = directory.path().join("holdfast.sock");
+        let tcp = Listener::tcp("127.0.0.1:0").await.unwrap();
+        let address = tcp.address().unwrap();
+        start(&supervisor, "tcp", tcp, &front);
+        start(&supervisor, "unix", Listener::unix(&socket).await.unwrap(), &front);
+        let app = Self {
+            address,
+            socket,
+            clock,
+            bus,
+            store,
+            host,
+            targets,
+            supervisor,
+            front,
+            admin: Secret::default(),
+            minted: std::sync::atomic::AtomicU8::new(1),
+            directory,
+        };
+        (app, settings)
+    }
+
+    pub fn store(&self) -> &Store {
+        self.store.get().unwrap()
+    }
+
+    /// A new token of one scope.
+    pub async fn token(&self, scope: Scope) -> Secret {
+        let seed = self.minted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("{}-{seed}", scope.word());
+        let (token, text) = mint(&[seed; ENTROPY], &name, vec![scope], NOW, None);
+        let change = Change { writes: vec![Write::PutToken(token)], audit: None };
+        self.store().commit(change).await.unwrap();
+        text
+    }
+
+    pub async fn ask(&self, ask: Ask) -> Answer {
+        ask.over_tcp(self.address).await
+    }
+
+    /// GET as anybody on loopback.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Ask::get(path)).await
+    }
+
+    /// As an administrator.
+    pub async fn ask_as_admin(&self, ask: Ask) -> Answer {
+        let token = self.admin.expose().to_owned();
+        self.ask(ask.bearer(&token)).await
+    }
+
+    /// Puts one value of each series into the store.
+    pub fn sample(&self, at: Timestamp, series: &[One<'_>]) {
+        let mut frame = Frame::new();
+        for (name, labels, value) in series {
+            let family = if name.ends_with("_total") {
+                frame.counter(name, "A counter.")
+            } else {
+                frame.gauge(name, "A \"gauge\".")
+            };
+            family.push(labels, *value);
+        }
+        self.store().append("host", at, &frame);
+    }
+}
+
+/// Serves `front` on a listener until the supervisor stops.
+pub fn start(supervisor: &Supervisor, name: &str, listener: Listener, front: &Front) {
+    let (listener, front, own) = (Arc::new(listener), front.clone(), supervisor.clone());
+    supervisor.spawn(name, Policy::Essential, Phase::Serve, move |stop| {
+        let (listener, front, supervisor) = (listener.clone(), front.clone(), own.clone());
+        async move {
+            serve(&listener, &front, &supervisor, &stop).await;
+            Ok(())
+        }
+    });
+}
+
+async fn open(directory: &Path, clock: Arc<dyn Clock>) -> Store {
+    let options = StoreOptions {
+        path: directory.join("holdfast.redb"),
+        cap: 64 << 20,
+        flush_interval: Duration::from_secs(30),
+        raw_retention: Duration::from_secs(86_400),
+        minute_retention: Duration::from_secs(30 * 86_400),
+        hour_retention: Duration::from_secs(730 * 86_400),
+        max_series: 1000,
+        cache: 4 << 20,
+        tail: Some(None),
+    };
+    let opened = Supervisor::blocking(move || Store::open(options, clock, &mut |_| {})).await.unwrap();
+    opened.unwrap().0
+}
+
+fn host_view() -> HostView {
+    HostView {
+        identity: HostIdentity { hostname: String::from("box"), ..HostIdentity::default() },
+        summary: HostSummary {
+            collected_at_ms: NOW.millis(),
+            cpu_usage_percent: Some(12.5),
+            disk_total_bytes: Some(1000),
+            disk_used_bytes: Some(400),
+            disk_usage_percent: Some(40.0),
+            uptime_seconds: Some(99.0),
+            ..HostSummary::default()
+        },
+        ticks: 1,
+        ..HostView::default()
+    }
+}
+
+/// `panics` panics, `gone` has no worker, every other target answers.
+fn probed(name: &Name) -> Result<ProbeRecord, String> {
+    match name.as_str() {
+        "panics" => panic!("secret-of-the-handler"),
+        "gone" => Err(String::from("the target `gone` has too many probes waiting")),
+        _ => Ok(record(name.as_str(), OutcomeClass::Ok)),
+    }
+}
+
+pub fn record(name: &str, class: OutcomeClass) -> ProbeRecord {
+    ProbeRecord {
+        target: Name::new(name).unwrap(),
+        kind: String::from("postgres"),
+        at: NOW,
+        class,
+        latency_ms: 1.5,
+        operations: Vec::new(),
+    }
+}
+
+/// The state of a Postgres target that was just probed.
+pub fn target(name: &str, class: OutcomeClass) -> TargetStatus {
+    TargetStatus {
+        name: name.to_owned(),
+        kind: String::from("postgres"),
+        address: String::from("127.0.0.1:5432"),
+        interval_ms: 1000,
+        class: Some(class),
+        since: Some(NOW),
+        probes: 1,
+        failed: 0,
+        error_share: 0.0,
+        p50_ms: Some(1.5),
+        p95_ms: Some(1.5),
+        last: Some(record(name, class)),
+    }
+}
+
+/// Names and values of labels, in order.
+pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

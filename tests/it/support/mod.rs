@@ -1,0 +1,33 @@
+//! What the tests start and speak with: real servers on free ports, stopped by pid.
+
+pub mod agent;
+pub mod app;
+pub mod certificate;
+pub mod client;
+pub mod command;
+pub mod garage;
+pub mod postgres;
+pub mod probing;
+pub mod silent;
+pub mod tls_door;
+
+/// A port nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Waits until somebody listens on `port`: a server says that it does just before
+/// it does.
+pub fn wait_for_listener(port: u16) {
+    let listens = |_: &u32| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(listens);
+    assert!(tries.is_some(), "nobody listens on port {port}");
+}
+
+/// Waits until nobody listens on `port` any more: a killed process takes a moment.
+pub fn wait_for_refusal(port: u16) {
+    let refuses = |_: &u32| std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+    let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(refuses);
+    assert!(tries.is_some(), "somebody still listens on port {port}");
+}

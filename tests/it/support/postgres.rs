@@ -1,0 +1,214 @@
+//! A real PostgreSQL server: its own directory, a free port, gone when dropped.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::free_port;
+
+/// The account the server runs as when the tests run as root, which it refuses to be.
+const NOBODY: u32 = 65534;
+
+pub struct Postgres {
+    directory: TempDir,
+    pub port: u16,
+}
+
+/// The folder with the newest installed server.
+fn programs() -> PathBuf {
+    let found = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest =
+        found.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("postgres").exists()).max();
+    newest.expect("no PostgreSQL in /usr/lib/postgresql: install it with `apt-get install postgresql`")
+}
+
+/// Runs a program of PostgreSQL, as nobody where that is needed, and returns its output.
+fn run(program: &str, directory: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(programs().join(program));
+    command.args(arguments).current_dir(directory).env("PGCONNECT_TIMEOUT", "20");
+    if rustix::process::getuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    // The server inherits what it prints to: a pipe would never end.
+    let log = directory.join(format!("{program}.{}.out", std::process::id()));
+    if program == "pg_ctl" {
+        let file = std::fs::File::create(&log).expect("output file");
+        let status = command.stdout(file.try_clone().expect("clone")).stderr(file).status().expect("run");
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        let server = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+        assert!(status.success(), "{program} {arguments:?}: {said}\n{server}");
+        return said;
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+impl Postgres {
+    /// A running primary. Everybody is trusted but the role `holdfast`, whose
+    /// password is `right-password`. `settings` are lines of postgresql.conf.
+    pub fn primary(settings: &str) -> Self {
+        let server = Self::prepared(settings);
+        server.start();
+        server.psql("create role holdfast login password 'right-password'");
+        server
+    }
+
+    /// The same, not started.
+    pub fn prepared(settings: &str) -> Self {
+        let server = Self { directory: folder(), port: free_port() };
+        let data = server.data();
+        let data = data.to_str().expect("path");
+        run(
+            "initdb",
+            server.directory.path(),
+            &["-D", data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"],
+        );
+        server.append("postgresql.conf", &server.settings());
+        server.append("postgresql.conf", settings);
+        let hba = server.data().join("pg_hba.conf");
+        let rules = std::fs::read_to_string(&hba).expect("pg_hba.conf");
+        std::fs::write(&hba, format!("host all holdfast 127.0.0.1/32 scram-sha-256\n{rules}"))
+            .expect("pg_hba.conf");
+        server
+    }
+
+    /// A running standby that streams from `primary`.
+    pub fn standby_of(primary: &Self) -> Self {
+        let server = Self { directory: folder(), port: free_port() };
+        let (data, from) = (server.data(), primary.port.to_string());
+        let data = data.to_str().expect("path");
+        let arguments = ["-h", "127.0.0.1", "-p", &from, "-U", "postgres", "-D", data, "-R", "-X", "stream"];
+        let arguments = [&arguments[..], &["-c", "fast", "-C", "-S", "standby_one", "-N"]].concat();
+        run("pg_basebackup", server.directory.path(), &arguments);
+        server.append("postgresql.auto.conf", &server.settings());
+        server.start();
+        server
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
+             wal_level = replica\nshared_buffers = 16MB\nwal_retrieve_retry_interval = 100ms\n",
+            self.port,
+            self.directory.path().display()
+        )
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Adds `text` to a file of the data directory.
+    pub fn append(&self, file: &str, text: &str) {
+        let path = self.data().join(file);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, format!("{before}{text}\n")).expect("configuration of the server");
+    }
+
+    /// Starts it and waits until it serves.
+    pub fn start(&self) {
+        let (data, log) = (self.data(), self.directory.path().join("log"));
+        let (data, log) = (data.to_str().expect("path"), log.to_str().expect("path"));
+        run("pg_ctl", self.directory.path(), &["-D", data, "-l", log, "-w", "start"]);
+    }
+
+    /// Stops it in the mode `fast` or `immediate` and waits until it is gone.
+    pub fn stop(&self, mode: &str) {
+        let data = self.data();
+        run("pg_ctl", self.directory.path(), &["-D", data.to_str().expect("path"), "-w", "-m", mode, "stop"]);
+    }
+
+    pub fn psql(&self, sql: &str) -> String {
+        let port = self.port.to_string();
+        run(
+            "psql",
+            self.directory.path(),
+            &["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql],
+        )
+    }
+
+    /// A statement that runs until the returned process is killed.
+    pub fn psql_in_background(&self, sql: &str) -> Child {
+        let port = self.port.to_string();
+        let mut command = Command::new(programs().join("psql"));
+        command.args(["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("psql")
+    }
+
+    /// Asks `question` until the answer is true, at most 20 s.
+    pub fn wait_until(&self, question: &str) {
+        let asked = format!(
+            "do $$ begin for i in 1..2000 loop perform pg_stat_clear_snapshot(); \
+             if ({question}) then return; end if; perform pg_sleep(0.01); end loop; \
+             raise 'waited in vain'; end $$"
+        );
+        self.psql(&asked);
+    }
+
+    /// Makes a self-signed certificate for `name` and its key where the settings
+    /// `ssl_cert_file` and `ssl_key_file` look for them; returns the certificate's path.
+    pub fn certificate(&self, name: &str) -> String {
+        let (key, certificate) = (self.data().join("server.key"), self.data().join("server.crt"));
+        super::certificate::self_signed(name, &key, &certificate);
+        if rustix::process::getuid().is_root() {
+            std::os::unix::fs::chown(&key, Some(NOBODY), Some(NOBODY)).expect("owner of the key");
+        }
+        certificate.display().to_string()
+    }
+
+    /// Sends `signal` to the server and every process of it.
+    pub fn signal_all(&self, signal: Signal) {
+        let Some(server) = self.pid() else { return };
+        let children = children_of(server);
+        for pid in children.into_iter().chain([server]) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.signal_all(Signal::CONT);
+        // Nobody will read these files again. A server that was killed has left its
+        // pid file and nothing to stop; nothing here may panic.
+        let mut stop = Command::new(programs().join("pg_ctl"));
+        stop.arg("-D").arg(self.data()).args(["-s", "-w", "-m", "immediate", "stop"]);
+        if rustix::process::getuid().is_root() {
+            stop.uid(NOBODY).gid(NOBODY);
+        }
+        let _ = stop.current_dir(self.directory.path()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("holdfast-pg-").tempdir().expect("a temporary folder");
+    if rustix::process::getuid().is_root() {
+        std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("give the folder away");
+    }
+    folder
+}
+
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |id: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+        after_name.split(' ').nth(1) == Some(parent.as_raw_nonzero().to_string().as_str())
+    };
+    ids.filter(is_child).filter_map(Pid::from_raw).collect()
+}
