@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The long runs: what tests/run.sh does a few times, in large numbers, on the
+# optimised binary. Takes about half an hour.
+#
+#   tests/campaign.sh [kills]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kills=${1:-100}
+echo "== kill -9 at $kills random moments under load"
+HOLDFAST_KILLS=$kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} \
+    cargo test --locked --release --test it -- --nocapture kill::
+echo "== stored data: many more random cases"
+PROPTEST_CASES=2000 cargo test --locked --release --lib -- store::
