@@ -61,6 +61,7 @@ def main():
     parser.add_argument("--warm-up", type=float, default=30, help="seconds before the window")
     parser.add_argument("--profile", choices=["default", "flash"], default="default")
     parser.add_argument("--page", action="store_true", help="with the host page open in Chromium")
+    parser.add_argument("--targets", help="file with [[target...]] sections to probe as well")
     parser.add_argument("--data-dir", help="kept afterwards; must be on the disk to be measured")
     options = parser.parse_args()
 
@@ -69,6 +70,9 @@ def main():
     os.makedirs(folder, exist_ok=True)
     with open(config, "w") as file:
         file.write(f'[storage]\nprofile = "{options.profile}"\n')
+        if options.targets:
+            with open(options.targets) as targets:
+                file.write(targets.read())
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     agent = subprocess.Popen(

@@ -10,8 +10,6 @@ pub enum WorkerState {
     Running,
     /// Failed, waiting to be started again.
     Backoff,
-    /// Ended as it should.
-    Stopped,
     /// Failed and is not started again.
     Failed,
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            ok                    error or panic
-//! running ------> stopped   running -----------------> by policy:
+//! running ------> (gone)    running -----------------> by policy:
 //!                             Essential   the process shuts down with the reason
 //!                             Restart     backoff 0.1 s to 30 s, then running again
 //!                             Disposable  failed, logged
@@ -216,7 +216,7 @@ impl Supervisor {
             let started = self.inner.clock.monotonic();
             let ended = AssertUnwindSafe(make(stop.clone())).catch_unwind().await;
             let error = match ended {
-                Ok(Ok(())) => return self.set(id, WorkerState::Stopped, None),
+                Ok(Ok(())) => return self.forget(id),
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
@@ -233,7 +233,7 @@ impl Supervisor {
                 attempt = 0;
             }
             tokio::select! {
-                () = stop.cancelled() => return self.set(id, WorkerState::Stopped, None),
+                () = stop.cancelled() => return self.forget(id),
                 () = tokio::time::sleep(RESTART.wait(attempt, 1.0)) => {}
             }
             attempt += 1;
@@ -243,6 +243,11 @@ impl Supervisor {
 
     fn ran_since(&self, started: Monotonic) -> Duration {
         self.inner.clock.monotonic().since(started)
+    }
+
+    /// Takes a worker that ended as it should off the list: targets come and go.
+    fn forget(&self, id: u64) {
+        self.workers().remove(&id);
     }
 
     fn restarted(&self, id: u64) {
