@@ -123,6 +123,7 @@ fn through_the_store(
     flush: usize,
     directory: &Path,
 ) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)?;
     let day = Duration::from_secs(86_400);
     let path = directory.join("replay.redb");
     let options = StoreOptions {

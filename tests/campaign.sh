@@ -7,8 +7,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kills=${1:-100}
+./install.sh build
+binary=$PWD/${CARGO_TARGET_DIR:-target}/static/holdfast
+case ${CARGO_TARGET_DIR:-target} in /*) binary=$CARGO_TARGET_DIR/static/holdfast ;; esac
 echo "== kill -9 at $kills random moments under load"
-HOLDFAST_KILLS=$kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} \
-    cargo test --locked --release --test it -- --nocapture kill::
+HOLDFAST_KILLS=$kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
+    cargo test --locked --test it -- --nocapture kill::
 echo "== stored data: many more random cases"
-PROPTEST_CASES=2000 cargo test --locked --release --lib -- store::
+PROPTEST_CASES=2000 cargo test --locked --lib -- store::

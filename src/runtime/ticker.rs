@@ -3,7 +3,8 @@
 //! A nominal tick time makes the samples of a second share one timestamp and
 //! makes the timestamps of a series evenly spaced, which is what lets the store
 //! keep them in almost nothing. A tick that came late (by more than a tenth of the
-//! interval) is stamped with the time it really has.
+//! interval) is stamped with the time it really has, and so is the first, which
+//! comes at once: whoever starts the agent need not wait for the next second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,12 @@ impl Ticker {
         Self { clock, interval: interval.max(Duration::from_millis(10)), last: None, seen }
     }
 
-    /// Waits for the next multiple of the interval. Safe to cancel.
+    /// Waits for the next multiple of the interval; the first tick does not wait.
+    /// Safe to cancel.
     pub async fn tick(&mut self) -> Tick {
+        if self.last.is_none() {
+            return self.stamp(self.clock.now().millis());
+        }
         let interval = self.interval.as_millis() as i64;
         let now = self.clock.now().millis();
         let next = (now.div_euclid(interval) + 1) * interval;
@@ -78,6 +83,9 @@ mod tests {
     async fn ticks_are_whole_multiples_and_survive_a_jump_back() {
         let clock = Arc::new(ManualClock::at(Timestamp(10_250)));
         let mut ticker = Ticker::new(clock.clone(), Duration::from_secs(1));
+        let first = Tick { at: Timestamp(10_250), missed: 0, jumped_back: None };
+        assert_eq!(ticker.tick().await, first);
+
         let moved = clock.clone();
         let tick = tokio::join!(ticker.tick(), async move { moved.jump_to(Timestamp(11_004)) }).0;
         assert_eq!(tick, Tick { at: Timestamp(11_000), missed: 0, jumped_back: None });

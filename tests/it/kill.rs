@@ -25,8 +25,9 @@ impl Random {
 }
 
 /// Imports one sample and returns whether it was acknowledged.
-fn import(agent: &Agent, name: &str, at_ms: i64) -> bool {
-    let text = format!("# TYPE {name} gauge\n{name} 1 {}.{:03}\n# EOF\n", at_ms / 1000, at_ms % 1000);
+fn import(agent: &Agent, name: &str, value: usize, at_ms: i64) -> bool {
+    let (seconds, millis) = (at_ms / 1000, at_ms % 1000);
+    let text = format!("# TYPE {name} gauge\n{name} {value} {seconds}.{millis:03}\n# EOF\n");
     let authorization = format!("Authorization: Bearer {}", agent.token());
     let headers = [authorization.as_str(), "Content-Type: application/openmetrics-text"];
     let answer = agent.call("POST", "/api/v1/ingest/openmetrics", &headers, &text);
@@ -68,15 +69,16 @@ fn a_killed_agent_loses_nothing_it_acknowledged() {
     let mut acknowledged: Vec<(String, i64)> = Vec::new();
     let mut agent = Agent::start(&data_dir, "");
     for round in 0..kills {
-        // Load: durable imports, one series each, until a random moment has come.
+        // Load: durable imports until a random moment has come.
         let until = Instant::now() + Duration::from_millis(1500 + random.below(2500));
         let mut last = None;
         while Instant::now() < until {
             let (seen, _) = agent.latest("node_load1").expect("the host is watched");
             last = Some(seen);
-            let name = format!("kill_{round}_{}", acknowledged.len());
-            let at = seen - 60_000 - random.below(600_000) as i64;
-            if import(&agent, &name, at) {
+            let value = acknowledged.len();
+            let name = format!("kill_{}", value % 50);
+            let at = seen - 60_000 - random.below(3_600_000) as i64;
+            if import(&agent, &name, value, at) {
                 acknowledged.push((name, at));
             }
         }
@@ -97,10 +99,11 @@ fn a_killed_agent_loses_nothing_it_acknowledged() {
         worst_loss = worst_loss.max(lost);
         assert!(lost <= 2, "round {round}: {lost} ticks before the kill are gone: {before}");
     }
-    for (name, at) in &acknowledged {
+    for (value, (name, at)) in acknowledged.iter().enumerate() {
         let query = format!("/api/v1/query_range?query={name}&start={at}&end={at}&step=1s&lookback=1s");
         let answer = agent.get(&query).json();
-        assert_eq!(answer["series"][0]["values"][0], 1.0, "{name} at {at} was acknowledged: {answer}");
+        let held = answer["series"][0]["values"][0].as_f64();
+        assert_eq!(held, Some(value as f64), "{name} at {at} was acknowledged: {answer}");
     }
     println!(
         "{kills} kills, {} acknowledged writes all there, worst loss {worst_loss} ticks",

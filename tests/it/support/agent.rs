@@ -46,7 +46,9 @@ impl Agent {
         let file = data_dir.with_extension("toml");
         std::fs::write(&file, config).unwrap();
         let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        // The campaign runs the optimised static file instead of the test build.
+        let built = std::env::var_os("HOLDFAST_BINARY").unwrap_or(env!("CARGO_BIN_EXE_holdfast").into());
+        let mut child = Command::new(built)
             .args(["run", "--listen", &address.to_string()])
             .arg("--config")
             .arg(&file)
