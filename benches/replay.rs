@@ -139,7 +139,7 @@ fn through_the_store(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Arc::new(ManualClock::at(Timestamp(recording::START)));
-    let (store, _) = Store::open(options, clock.clone(), &mut |_| {})?;
+    let (store, _) = Store::open(options.clone(), clock.clone(), &mut |_| {})?;
     let before = written()?;
     let mut samples = 0u64;
     let mut end = Timestamp(recording::START);
@@ -160,6 +160,14 @@ fn through_the_store(
         times(&store, series, Timestamp(end.millis() / ring::MINUTE_MS * ring::MINUTE_MS))?;
     }
     println!("{}", rss()?);
+    // The file as a killed process leaves it.
+    let crashed = StoreOptions { path: directory.join("crashed.redb"), ..options };
+    std::fs::copy(&path, &crashed.path)?;
+    let (start, system) = (SystemClock::new(), clock.clone());
+    let (opened, report) = Store::open(crashed, system, &mut |_| {})?;
+    let took = start.monotonic().0;
+    println!("opened   after a crash in {took:?}, clean: {}", report.clean);
+    drop(opened);
     runtime.block_on(store.close(0))?;
     println!("file     {:.3} B/sample after closing", per(std::fs::metadata(&path)?.len()));
     Ok(())
