@@ -28,7 +28,9 @@ async fn a_request_that_was_passed_on_is_not_loopback() {
     let trusting = TestApp::with("[http]\ntrusted_proxies = [\"127.0.0.1\"]\n").await;
     let from = |address: &str| Ask::get(READ).header("x-forwarded-for", address);
     assert_eq!(trusting.ask(from("203.0.113.9")).await.status, 401);
-    assert_eq!(trusting.ask(from("127.0.0.2")).await.status, 200);
+    assert_eq!(trusting.ask(from("127.0.0.2")).await.status, 401);
+    let both = from("203.0.113.9").header("forwarded", "for=127.0.0.2");
+    assert_eq!(trusting.ask(both).await.status, 401);
 }
 
 #[tokio::test]
@@ -89,6 +91,17 @@ async fn a_locked_out_address_of_the_network_is_not_even_asked() {
     assert_eq!(app.ask_as_admin(from(Ask::get(READ))).await.status, 429);
     let other = Ask::get(READ).header("x-forwarded-for", "203.0.113.10");
     assert_eq!(app.ask_as_admin(other).await.status, 200);
+}
+
+#[tokio::test]
+async fn claiming_to_come_from_loopback_does_not_lift_the_lock_out() {
+    let app = TestApp::with("[http]\ntrusted_proxies = [\"127.0.0.1\"]\n").await;
+    let claimed = |ask: Ask| ask.header("x-forwarded-for", "127.0.0.2");
+    for _ in 0..10 {
+        app.ask(claimed(Ask::get(READ).bearer("hf_nonsense"))).await;
+    }
+    assert_eq!(app.ask_as_admin(claimed(Ask::get(READ))).await.status, 429);
+    assert_eq!(app.ask_as_admin(Ask::get(READ)).await.status, 200);
 }
 
 #[tokio::test]

@@ -109,13 +109,13 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn by_token(app: &App, client: &Client, text: &str) -> Result<Principal, Problem> {
     let now = app.services.clock.monotonic();
-    let address = match client {
-        Client::Network { address, .. } => Some(*address),
-        Client::Socket { .. } => None,
+    let (address, local) = match client {
+        Client::Network { address, local } => (Some(*address), *local),
+        Client::Socket { .. } => (None, true),
     };
     let locked = address.and_then(|address| app.lockout.locked(address, now));
     if let Some(left) = locked
-        && !address.is_some_and(|address| address.is_loopback())
+        && !local
     {
         return Err(locked_out(left));
     }

@@ -1,9 +1,12 @@
 //! Where a request really came from.
 //!
 //! Loopback is trusted to read, and a reverse proxy on the same host would lend
-//! that trust to everyone. So a request that was passed on is not local, unless
-//! the proxy is named in `http.trusted_proxies`: then the last address that is
-//! not a trusted proxy counts. Earlier ones are whatever the client wrote.
+//! that trust to everyone. So a request that was passed on is never local, whatever
+//! its headers say. Which client it is from is told by a proxy that is named in
+//! `http.trusted_proxies`: the last address that is not a trusted proxy counts.
+//! Earlier ones are whatever the client wrote, and so is one whole header when
+//! there are both `Forwarded` and `X-Forwarded-For`: a proxy writes one of them
+//! and lets the other pass, and nothing tells which.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -50,23 +53,26 @@ pub fn client_of(peer: Peer, headers: &HeaderMap, trusted: &[String]) -> Client 
     for hop in hops(headers).into_iter().rev() {
         match hop {
             Some(address) if is_trusted(address) => {}
-            Some(address) => return Client::Network { address, local: address.is_loopback() },
+            Some(address) => return Client::Network { address, local: false },
             None => break,
         }
     }
     Client::Network { address: remote, local: false }
 }
 
-/// The addresses of `Forwarded: for=` or else `X-Forwarded-For`, in order; `None`
-/// for one that is not an address.
+/// The addresses of `Forwarded: for=` or of `X-Forwarded-For`, in order; `None` for
+/// one that is not an address. None at all when both headers are there.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let listed = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
     };
     let forwarded = listed("forwarded");
-    if forwarded.is_empty() {
+    if !headers.contains_key("forwarded") {
         return listed("x-forwarded-for").iter().map(|text| address_of(text)).collect();
+    }
+    if headers.contains_key("x-forwarded-for") {
+        return Vec::new();
     }
     let of_element = |element: &String| {
         let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
@@ -118,10 +124,12 @@ mod tests {
         let spoofed = [("x-forwarded-for", "127.0.0.1, 203.0.113.9")];
         assert_eq!(client("10.0.0.1", &spoofed, &["10.0.0.1"]), ("203.0.113.9".into(), false));
         let local = [("forwarded", "for=203.0.113.9, for=\"[::1]:99\";proto=https")];
-        assert_eq!(client("10.0.0.1", &local, &["10.0.0.1"]), ("::1".into(), true));
+        assert_eq!(client("10.0.0.1", &local, &["10.0.0.1"]), ("::1".into(), false));
         let chained = [("x-forwarded-for", "203.0.113.9, 10.0.0.2")];
         assert_eq!(client("10.0.0.1", &chained, &["10.0.0.1", "10.0.0.2"]), ("203.0.113.9".into(), false));
         let garbage = [("x-forwarded-for", "127.0.0.1, unknown")];
         assert_eq!(client("10.0.0.1", &garbage, &["10.0.0.1"]), ("10.0.0.1".into(), false));
+        let both = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=127.0.0.2")];
+        assert_eq!(client("127.0.0.1", &both, &["127.0.0.1"]), ("127.0.0.1".into(), false));
     }
 }
