@@ -20,13 +20,15 @@ use crate::http::extract::ApiQuery;
 use crate::http::number::{Number, Numbers};
 use crate::http::state::AppState;
 use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, Resolution, is_no_value};
-use crate::model::selector::Selector;
+use crate::model::selector::{MatchOp, Selector};
 use crate::model::series::{labels_of, name_of};
 use crate::promql::selector::parse;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::{Store, StoreError};
 
 const MOST_SELECTORS: usize = 64;
+/// Regular expressions of one request: each is compiled, and tried on every series.
+const MOST_EXPRESSIONS: usize = 16;
 const MOST_SERIES: usize = 2000;
 /// Points of one answer, over all its series: 8 MB, three times that with bands.
 const MOST_POINTS: usize = 1_000_000;
@@ -50,7 +52,7 @@ pub struct SelectorText(String);
 ///
 /// # Errors
 /// 400 with the column of what is wrong; 422 `unsupported_expression` for PromQL
-/// beyond selectors.
+/// beyond selectors, and for too many regular expressions.
 pub fn selectors(parameter: &str, texts: &[String]) -> Result<Vec<Selector>, Problem> {
     if texts.len() > MOST_SELECTORS {
         return Err(Problem::bad_parameter(parameter, format!("at most {MOST_SELECTORS} selectors")));
@@ -73,7 +75,15 @@ pub fn selectors(parameter: &str, texts: &[String]) -> Result<Vec<Selector>, Pro
             }
         })
     };
-    texts.iter().enumerate().map(read).collect()
+    let selectors = texts.iter().enumerate().map(read).collect::<Result<Vec<Selector>, Problem>>()?;
+    let matchers = selectors.iter().flat_map(|selector| &selector.matchers);
+    let count = matchers.filter(|one| matches!(one.op, MatchOp::Regex | MatchOp::NotRegex)).count();
+    if count > MOST_EXPRESSIONS {
+        let detail = format!("{count} regular expressions, more than the limit of {MOST_EXPRESSIONS}");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
+            .hint("join expressions with `|`, or ask in several requests"));
+    }
+    Ok(selectors)
 }
 
 /// Name and labels of a canonical key.
@@ -351,5 +361,13 @@ mod tests {
         assert_eq!((unsupported.status.as_u16(), unsupported.code), (422, "unsupported_expression"));
         let wrong = status("up{a=}");
         assert_eq!((wrong.status.as_u16(), wrong.errors[0].pointer.as_str()), (400, "query[0]"));
+    }
+
+    #[test]
+    fn regular_expressions_are_counted_over_all_selectors() {
+        let text = |count: usize| vec![String::from("{a=~\"x\",b!~\"y\",c=\"z\"}"); count];
+        assert!(selectors("query", &text(MOST_EXPRESSIONS / 2)).is_ok());
+        let problem = selectors("query", &text(MOST_EXPRESSIONS / 2 + 1)).unwrap_err();
+        assert_eq!((problem.status.as_u16(), problem.code), (422, "query_too_large"));
     }
 }

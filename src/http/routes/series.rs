@@ -18,6 +18,7 @@ use crate::http::page::{List, Paging};
 use crate::http::state::AppState;
 use crate::model::query::SeriesInfo;
 use crate::model::series::Kind;
+use crate::runtime::supervisor::Supervisor;
 
 /// Series looked at for one answer; the store's own cap is lower by default.
 const MOST: usize = 100_000;
@@ -90,7 +91,10 @@ async fn series(
     let selectors = selectors("match", &wanted.matching)?;
     let paging = Paging { limit: wanted.limit, offset: wanted.offset, cursor: wanted.cursor };
     let window = paging.window()?;
-    let found = app.store()?.series(&selectors, MOST)?;
+    let store = app.store()?.clone();
+    // Matching looks at every series: on a thread that may take its time.
+    let work = move || store.series(&selectors, MOST);
+    let found = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
     let total = found.len() as u64;
     let items = found.into_iter().skip(window.offset).take(window.limit).map(SeriesItem::from).collect();
     Ok(Json(List::cut(items, total, window)))
