@@ -106,9 +106,14 @@ impl Front {
                 return Ok(Some(preflight()));
             }
         }
+        let listed = |origin: &HeaderValue| hosts::is_listed(origin.to_str().unwrap_or_default(), &config);
+        if is_of_other_site(request) && !request.headers().get(ORIGIN).is_some_and(listed) {
+            let detail = "pages of another site may not ask this agent, only lead to its page";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_site", detail)
+                .hint("origins in `http.cors` may"));
+        }
         drop(config);
-        let without_store = matches!(path, "/" | "/livez" | "/readyz" | "/dashboard.html" | "/ui");
-        if !without_store && !path.starts_with("/ui/") {
+        if !matches!(path, "/livez" | "/readyz") && !is_page(path) {
             self.app.store()?;
         }
         Ok(None)
@@ -155,6 +160,27 @@ impl Front {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
+}
+
+/// Whether the path is one of the page's own.
+fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/dashboard.html" | "/ui") || path.starts_with("/ui/")
+}
+
+/// Whether a browser says that a page of another site made the request, other than
+/// by leading its user to our page. An image or a script of that page carries no
+/// `Origin` and our `Host`: nothing but this header tells where it is from.
+fn is_of_other_site(request: &Request<Body>) -> bool {
+    let is = |name: &str, word: &str| {
+        request
+            .headers()
+            .get(name)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let other = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
+    let top_level = is("sec-fetch-mode", "navigate")
+        && (is("sec-fetch-dest", "document") || !request.headers().contains_key("sec-fetch-dest"));
+    other && !(top_level && request.method() == Method::GET && is_page(request.uri().path()))
 }
 
 /// The `Host` of the request; HTTP/1.0 may leave it out, and browsers never do.

@@ -144,3 +144,28 @@ async fn origins_that_are_listed_may_call() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), "https://grafana.lan");
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_can_lead_to_the_page_and_ask_nothing() {
+    let app = TestApp::with("[http]\ncors = [\"https://grafana.lan\"]\n").await;
+    let fetch = |path: &str, site: &str, mode: &str, dest: &str| {
+        let ask = Ask::get(path).header("sec-fetch-site", site);
+        ask.header("sec-fetch-mode", mode).header("sec-fetch-dest", dest)
+    };
+    for site in ["cross-site", "same-site"] {
+        for path in [READ, "/health", "/metrics", "/ui/"] {
+            let answer = app.ask(fetch(path, site, "no-cors", "image")).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (403, "foreign_site"), "{site} {path}");
+        }
+        for (path, status) in [("/", 303), ("/dashboard.html", 303), ("/ui/", 200), (READ, 403)] {
+            let answer = app.ask(fetch(path, site, "navigate", "document")).await;
+            assert_eq!(answer.status, status, "{site} {path}");
+        }
+        assert_eq!(app.ask(fetch("/ui/", site, "navigate", "iframe")).await.status, 403);
+        let listed = fetch(READ, site, "cors", "empty").header("origin", "https://grafana.lan");
+        assert_eq!(app.ask(listed).await.status, 200);
+    }
+    for site in ["same-origin", "none"] {
+        assert_eq!(app.ask(fetch(READ, site, "cors", "empty")).await.status, 200, "{site}");
+    }
+}
