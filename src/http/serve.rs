@@ -6,8 +6,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -52,20 +52,33 @@ impl Listener {
     }
 
     /// Binds a unix socket that only its owner may use. A socket that nobody
-    /// listens on any more is replaced.
+    /// listens on any more is replaced; anything else at the path is left alone.
+    ///
+    /// The socket is made below a directory that only we may enter and moved to its
+    /// place once its mode is set: bound there, it would stand open to whoever the
+    /// umask lets in until then.
     ///
     /// # Errors
-    /// `AddrInUse` while someone listens on it; what the system said.
+    /// `AddrInUse` while someone listens on it, or something that is no socket is
+    /// there; what the system said.
     pub async fn unix(path: &Path) -> io::Result<Self> {
-        if tokio::net::UnixStream::connect(path).await.is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AddrInUse));
-        }
-        match std::fs::remove_file(path) {
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                let text = format!("{} exists and is not a socket; it is left alone", path.display());
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+            }
+            Ok(_) if tokio::net::UnixStream::connect(path).await.is_ok() => {
+                return Err(io::Error::from(io::ErrorKind::AddrInUse));
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let room = Room::beside(path)?;
+        let made = room.0.join("s");
+        let listener = UnixListener::bind(&made)?;
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))?;
+        // Takes the place of a socket that was left behind.
+        std::fs::rename(&made, path)?;
         Ok(Self::Unix(listener))
     }
 
@@ -75,6 +88,36 @@ impl Listener {
             Self::Tcp(listener) => listener.local_addr().ok(),
             Self::Unix(_) => None,
         }
+    }
+}
+
+/// A directory of our own, empty and gone again once it is dropped.
+struct Room(PathBuf);
+
+impl Room {
+    /// Beside `path`, because a rename does not cross filesystems. The name is short:
+    /// the address of a socket has room for about a hundred bytes.
+    fn beside(path: &Path) -> io::Result<Self> {
+        let room = path.with_file_name(format!(".{}", std::process::id()));
+        let mut maker = std::fs::DirBuilder::new();
+        maker.mode(0o700);
+        match maker.create(&room) {
+            // Left behind by a process that had our number and was killed right here.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let _ = std::fs::remove_file(room.join("s"));
+                std::fs::remove_dir(&room)?;
+                maker.create(&room)?;
+            }
+            made => made?,
+        }
+        Ok(Self(room))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0.join("s"));
+        let _ = std::fs::remove_dir(&self.0);
     }
 }
 

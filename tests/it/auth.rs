@@ -114,6 +114,26 @@ async fn the_owner_of_the_socket_is_admin_and_the_socket_is_private() {
     // A second listener on a live socket is refused, so a second agent cannot steal it.
     let second = holdfast::http::Listener::unix(&app.socket).await.unwrap_err();
     assert_eq!(second.kind(), std::io::ErrorKind::AddrInUse);
+    let left: Vec<_> = std::fs::read_dir(app.socket.parent().unwrap()).unwrap().flatten().collect();
+    assert!(left.iter().all(|entry| !entry.path().is_dir()), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_dead_socket_is_replaced_and_another_file_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("holdfast.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    holdfast::http::Listener::unix(&path).await.unwrap();
+    let file = directory.path().join("precious.db");
+    std::fs::write(&file, "kept").unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for other in [&file, &link] {
+        let error = holdfast::http::Listener::unix(other).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains("not a socket"), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
 }
 
 #[tokio::test]
