@@ -33,12 +33,11 @@ impl Writer {
     pub fn import(
         &mut self,
         samples: &[ImportSample],
-        audit: AuditEntry,
+        mut audit: Option<AuditEntry>,
     ) -> Result<ImportReport, StoreError> {
         self.ensure_open()?;
         let mut report = ImportReport::default();
         let (late, hours) = self.sort_in(samples, &mut report);
-        let mut audit = Some(audit);
         for (hour, samples) in hours {
             let merged = self.merge(hour, &samples, audit.as_ref())?;
             audit = None;

@@ -117,7 +117,8 @@ impl Store {
         AppendReport { accepted: appended.accepted, refused: appended.refused }
     }
 
-    /// Takes samples of any age into the ring; durable when it returns.
+    /// Takes samples of any age into the ring; durable when it returns. The audit row
+    /// is written with the first of them; parts of one import share one row.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`] or [`StoreError::Unavailable`]; hours that were
@@ -125,8 +126,9 @@ impl Store {
     pub async fn import(
         &self,
         samples: Vec<ImportSample>,
-        audit: AuditEntry,
+        audit: impl Into<Option<AuditEntry>>,
     ) -> Result<ImportReport, StoreError> {
+        let audit = audit.into();
         self.inner.writer.ask(|reply| Job::Import(samples, audit, reply)).await
     }
 

@@ -47,7 +47,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub enum Job {
     Commit(Change, Reply<()>),
     Flush(u64, Reply<()>),
-    Import(Vec<ImportSample>, AuditEntry, Reply<ImportReport>),
+    Import(Vec<ImportSample>, Option<AuditEntry>, Reply<ImportReport>),
     Close(u64, Reply<()>),
 }
 

@@ -265,6 +265,19 @@ async fn ingestion_takes_text_with_times_and_names_the_line_that_is_wrong() {
     assert_eq!(audit["items"][0]["action"], "import");
     assert!(audit["items"][0]["who"].as_str().unwrap().starts_with("token:monitoring:write"));
 
+    // Long help and long labels make many parts: still one row, and the help is cut.
+    let mut text = format!("# HELP long {}\n", "h".repeat(60_000));
+    let label = "l".repeat(3000);
+    for second in 0..3000 {
+        text.push_str(&format!("long{{l=\"{label}\"}} 1 {}\n", NOW.millis() / 1000 - 3000 + second));
+    }
+    let taken = app.ask(post(text)).await;
+    assert_eq!((taken.status, &taken.json()["accepted"]), (200, &json!(3000)), "{}", taken.text());
+    let again = app.ask_as_admin(Ask::get("/api/v1/audit")).await.json();
+    assert_eq!(again["total"].as_u64(), audit["total"].as_u64().map(|total| total + 1));
+    let series = app.get("/api/v1/series?match=long").await.json();
+    assert_eq!(series["items"][0]["help"].as_str().map(str::len), Some(1024));
+
     for (body, line) in [("a 1 1795166000\nb 1\n", "line 2"), ("a{ 1 1\n", "line 1"), ("a 1 x", "line 1")] {
         let refused = app.ask(post(body.to_owned())).await;
         assert_eq!((refused.status, refused.problem().as_str()), (400, "bad_exposition"), "{body}");

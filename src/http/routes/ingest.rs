@@ -2,8 +2,9 @@
 //!
 //! The text is read as it arrives and handed to the store a few thousand samples
 //! at a time, so a file of any length needs the memory of one such part. Each part
-//! is durable, with its own audit row, before the next is read. So an error in line
-//! N leaves what stood before its part in place, and says so.
+//! is durable before the next is read, and the first brings the audit row of the
+//! request. So an error in line N leaves what stood before its part in place, and
+//! says so.
 
 use axum::Json;
 use axum::body::Body;
@@ -25,9 +26,11 @@ use crate::store::ImportSample;
 
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const LINE_LIMIT: usize = 64 * 1024;
-/// Samples given to the store at once, about 5 MB; each part rewrites the hours it
-/// falls into, so fewer are cheaper.
+/// Samples given to the store at once; each part rewrites the hours it falls into,
+/// so fewer are cheaper.
 const PART: usize = 20_000;
+/// Memory that the samples of a part may take, bytes: long labels make short parts.
+const PART_BYTES: usize = 6 * 1024 * 1024;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(openmetrics))
@@ -62,7 +65,9 @@ async fn openmetrics(
         who: access.principal.who,
         reader: Reader::new(),
         part: Vec::new(),
+        part_bytes: 0,
         part_starts_at: 1,
+        audited: false,
         total: Ingested::default(),
     };
     // Who says beforehand that it is too much is told before anything is taken.
@@ -88,8 +93,8 @@ async fn openmetrics(
             import.line(&partial)?;
             partial.clear();
             rest = &rest[end + 1..];
-            if import.part.len() >= PART {
-                import.flush().await?;
+            if import.part.len() >= PART || import.part_bytes >= PART_BYTES {
+                import.flush(false).await?;
             }
         }
         partial.extend_from_slice(rest);
@@ -100,7 +105,7 @@ async fn openmetrics(
     if !partial.is_empty() {
         import.line(&partial)?;
     }
-    import.flush().await?;
+    import.flush(true).await?;
     if import.reader.lines() == 0 {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_exposition", "the body is empty"));
     }
@@ -112,8 +117,12 @@ struct Import {
     who: String,
     reader: Reader,
     part: Vec<ImportSample>,
+    /// About what `part` takes.
+    part_bytes: usize,
     /// First line of the part.
     part_starts_at: u64,
+    /// Whether the request is on record.
+    audited: bool,
     total: Ingested,
 }
 
@@ -133,33 +142,39 @@ impl Import {
             let message = String::from("the sample has no time; what is imported needs one");
             return Err(self.bad(ReadError { line: self.reader.lines(), message }));
         };
-        self.part.push(ImportSample {
+        let sample = ImportSample {
             key: sample.key,
             family: sample.family.name.clone(),
             kind: sample.family.kind,
             help: sample.family.help.clone(),
             at,
             value: sample.value,
-        });
+        };
+        self.part_bytes +=
+            size_of::<ImportSample>() + sample.key.len() + sample.family.len() + sample.help.len();
+        self.part.push(sample);
         Ok(())
     }
 
-    /// Makes the part durable.
-    async fn flush(&mut self) -> Result<(), Problem> {
+    /// Makes the part durable; `last` when the request has no more.
+    async fn flush(&mut self, last: bool) -> Result<(), Problem> {
+        self.part_bytes = 0;
         let samples = std::mem::take(&mut self.part);
         if samples.is_empty() {
             return Ok(());
         }
-        let last = self.reader.lines();
-        let audit = AuditEntry {
+        let line = self.reader.lines();
+        let more = if last { "" } else { ", and the lines after them" };
+        let audit = (!self.audited).then(|| AuditEntry {
             at: self.app.now(),
             who: self.who.clone(),
             action: String::from("import"),
             object: String::from("openmetrics"),
-            detail: format!("lines {} to {last}: {} samples", self.part_starts_at, samples.len()),
-        };
-        self.part_starts_at = last + 1;
+            detail: format!("lines {} to {line}: {} samples{more}", self.part_starts_at, samples.len()),
+        });
+        self.part_starts_at = line + 1;
         let report = self.app.store()?.import(samples, audit).await?;
+        self.audited = true;
         self.total.accepted += report.accepted;
         self.total.out_of_range += report.out_of_range;
         self.total.duplicate += report.duplicate;

@@ -15,6 +15,8 @@ use crate::model::series::{Kind, is_label_name, is_metric_name, write_key};
 /// Families whose `# TYPE` and `# HELP` are remembered.
 const FAMILIES: usize = 20_000;
 const LABELS: usize = 64;
+/// Bytes of a help text that are kept: each of twenty thousand families may have one.
+const HELP: usize = 1024;
 
 /// What the text said about a family.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -123,7 +125,7 @@ impl Reader {
         let mut family = Family { name: name.to_owned(), ..(*declared.family).clone() };
         declared.resolved = None;
         if what == "HELP" {
-            family.help = unescape(rest);
+            family.help = unescape(cut(rest));
         } else {
             let (kind, suffixes, named_by_sample) = type_of(rest.trim())?;
             family.kind = kind;
@@ -266,6 +268,16 @@ fn unescape(text: &str) -> String {
     out
 }
 
+/// The first [`HELP`] bytes, less what is left of a character or an escape.
+fn cut(text: &str) -> &str {
+    let Some(mut end) = (text.len() > HELP).then_some(HELP) else { return text };
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let slashes = text[..end].bytes().rev().take_while(|byte| *byte == b'\\').count();
+    &text[..end - slashes % 2]
+}
+
 /// At most forty characters of what was found, for a message.
 fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
@@ -311,6 +323,14 @@ mod tests {
             ("bar{a=\"1\",b=\"2\"}", Kind::Unknown)
         );
         assert!(samples[1].value.is_nan());
+    }
+
+    #[test]
+    fn a_long_help_is_cut() {
+        for (help, kept) in [("x", 1024), ("é", 1024), ("€", 1023), ("\\n", 512), ("a\\\\", 683)] {
+            let samples = all(&format!("# HELP up {}\nup 1\n", help.repeat(60_000 / help.len()))).unwrap();
+            assert_eq!(samples[0].family.help.len(), kept, "{help}");
+        }
     }
 
     #[test]
