@@ -21,6 +21,7 @@ pub mod parameters;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod write_deadline;
 
 pub use front::Front;
 pub use serve::{Listener, serve};

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::peer::Peer;
 use super::front::{Front, SharedFront};
+use super::write_deadline::WriteDeadline;
 use crate::runtime::supervisor::{Phase, Supervisor};
 
 /// Connections per listener.
@@ -192,7 +193,7 @@ async fn connection<S>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection that breaks off is the client's business, not an error of ours.
