@@ -13,14 +13,13 @@
 import { computed, signal } from "@preact/signals";
 
 import { get } from "./api";
+import { isSilent } from "./silence";
 import type { EventMessage, HostSummary, SystemAnswer } from "./types";
 
 export type Connection = "connecting" | "open" | "waiting" | "asleep";
 
 const ADDRESS = "/api/v1/monitoring/events";
 const TYPES = "metrics,target,system";
-/** The agent sends metrics every second or two while someone listens. */
-const SILENCE = 15_000;
 const RECENT = 30;
 const BACKOFF_FIRST = 1000;
 const BACKOFF_LAST = 5000;
@@ -62,6 +61,7 @@ let lastSequence = 0;
 let attempt = 0;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let sleptAt = 0;
+let openedAt = 0;
 
 function open(): void {
   clearTimeout(retryTimer);
@@ -73,7 +73,7 @@ function open(): void {
   const opened = new WebSocket(address);
   socket = opened;
   opened.onopen = () => {
-    attempt = 0;
+    openedAt = Date.now();
     connection.value = "open";
     void refreshSystem();
   };
@@ -109,6 +109,8 @@ function receive(raw: string): void {
   // A replayed number after the agent lost its sequence must not be taken for new.
   if (message.seq < lastSequence && message.type !== "gap") reloads.value += 1;
   lastSequence = message.seq;
+  // Only now it works: a proxy may open a socket and close it again without an agent.
+  attempt = 0;
   const arrived = Date.now();
   heardAt.value = arrived;
   second.value = arrived;
@@ -171,7 +173,7 @@ export function startLive(): void {
     if (!shown.value) return;
     second.value = Date.now();
     // A socket that neither speaks nor closes (a pulled cable) is given up.
-    if (connection.value === "open" && heardAt.value !== 0 && dataAge.value > SILENCE) {
+    if (connection.value === "open" && isSilent(second.value, openedAt, heardAt.value)) {
       close();
       retry();
     }
