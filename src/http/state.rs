@@ -27,6 +27,8 @@ pub type ProbeNow =
 
 /// Open event streams, WebSocket and SSE together.
 const LIVE_STREAMS: usize = 64;
+/// Ranges that are read and written at the same time: each may take some megabytes.
+const RANGE_ANSWERS: usize = 2;
 
 /// What was built, for people and bug reports.
 #[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
@@ -65,6 +67,7 @@ pub struct App {
     pub counters: Counters,
     pub lockout: Lockout,
     pub live: Arc<Semaphore>,
+    pub ranges: Arc<Semaphore>,
     pub listeners: Listeners,
     /// The verdict of this second, see `/health`.
     pub health: AtomicU64,
@@ -97,6 +100,7 @@ impl App {
             counters: Counters::default(),
             lockout: Lockout::default(),
             live: Arc::new(Semaphore::new(LIVE_STREAMS)),
+            ranges: Arc::new(Semaphore::new(RANGE_ANSWERS)),
             listeners: Listeners::default(),
             health: AtomicU64::new(0),
             openapi: OnceLock::new(),

@@ -199,6 +199,36 @@ async fn series_and_queries_by_selector() {
 }
 
 #[tokio::test]
+async fn a_range_is_bounded_with_its_bands_and_a_few_are_answered_at_a_time() {
+    let app = TestApp::start().await;
+    let numbers: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let labels: Vec<[(&str, &str); 1]> = numbers.iter().map(|number| [("n", number.as_str())]).collect();
+    let series: Vec<_> = labels.iter().map(|labels| ("many", labels.as_slice(), 0.25)).collect();
+    for second in [-2, -1, 0] {
+        app.sample(Timestamp(NOW.millis() + second * 1000), &series);
+    }
+    let ask = |minutes: i64, step: u64| {
+        let start = NOW.millis() - minutes * 60_000;
+        format!("/api/v1/query_range?query=many&start={start}&end={}&step={step}", NOW.millis())
+    };
+    let path = ask(30, 10);
+    let answers = tokio::join!(app.get(&path), app.get(&path), app.get(&path), app.get(&path));
+    for answer in <[_; 4]>::from(answers) {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let body = answer.json();
+        assert_eq!(body["series"].as_array().unwrap().len(), 300);
+        assert_eq!(body["series"][299]["max"].as_array().unwrap().len(), 181);
+        assert_eq!(body["resolutions"], json!(["raw"]));
+    }
+    // 300 series of 601 points are well below the limit; thrice that, with bands, is not.
+    let without = app.get(&ask(100, 10)).await.json();
+    assert_eq!(without["series"][299]["values"].as_array().unwrap().len(), 601);
+    assert!(without["series"][299]["max"].is_null());
+    let large = app.get(&ask(300, 10)).await;
+    assert_eq!((large.status, large.problem().as_str()), (422, "query_too_large"));
+}
+
+#[tokio::test]
 async fn targets_their_history_and_a_probe_out_of_turn() {
     let app = TestApp::start().await;
     app.targets

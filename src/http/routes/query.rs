@@ -19,7 +19,7 @@ use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::number::{Number, Numbers};
 use crate::http::state::AppState;
-use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, Resolution, is_no_value};
+use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, RangeSeries, Resolution, is_no_value};
 use crate::model::selector::{MatchOp, Selector};
 use crate::model::series::{labels_of, name_of};
 use crate::promql::selector::parse;
@@ -30,8 +30,11 @@ const MOST_SELECTORS: usize = 64;
 /// Regular expressions of one request: each is compiled, and tried on every series.
 const MOST_EXPRESSIONS: usize = 16;
 const MOST_SERIES: usize = 2000;
-/// Points of one answer, over all its series: 8 MB, three times that with bands.
-const MOST_POINTS: usize = 1_000_000;
+/// Values of one answer, over all its series and their bands. The page asks for 600
+/// points of some 100 series, and eight more for each core.
+const MOST_POINTS: usize = 500_000;
+/// How long a range waits for others to be answered.
+const QUEUE_DEADLINE: Duration = Duration::from_secs(15);
 /// Points per series when the step is left to us.
 const WANTED_POINTS: u64 = 600;
 const DEFAULT_RANGE: Duration = Duration::from_secs(3600);
@@ -150,22 +153,24 @@ async fn query(
     let asked = time("time", wanted.time.as_deref())?;
     let at = asked.unwrap_or_else(|| app.now());
     let store = app.store()?.clone();
-    let reader = store.clone();
-    let work = move || run(&reader, selectors, at, at, Duration::from_secs(1), LOOKBACK);
-    let answers = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
-    let mut series = Vec::new();
-    for (query, answer) in answers.into_iter().enumerate() {
-        for found in answer.series {
-            let Some(value) = found.points.first().copied().filter(|value| !is_no_value(*value)) else {
-                continue;
-            };
-            // Without a time the last sample itself is meant, with its own time.
-            let latest = if asked.is_none() { store.latest(&found.key) } else { None };
-            let (at, value) = latest.unwrap_or((at, value));
-            let (name, labels) = split(&found.key);
-            series.push(InstantSeries { query, name, labels, at, value: Number(value) });
-        }
-    }
+    let work = move || {
+        let mut series = Vec::new();
+        let step = Duration::from_secs(1);
+        run(&store, selectors, Wanted { start: at, end: at, step, lookback: LOOKBACK }, |query, answer| {
+            for found in answer.series {
+                let Some(value) = found.points.first().copied().filter(|value| !is_no_value(*value)) else {
+                    continue;
+                };
+                // Without a time the last sample itself is meant, with its own time.
+                let latest = if asked.is_none() { store.latest(&found.key) } else { None };
+                let (at, value) = latest.unwrap_or((at, value));
+                let (name, labels) = split(&found.key);
+                series.push(InstantSeries { query, name, labels, at, value: Number(value) });
+            }
+        })?;
+        Ok::<_, StoreError>(series)
+    };
+    let series = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
     Ok(Json(InstantAnswer { time: at, series }))
 }
 
@@ -200,7 +205,8 @@ struct RangeItem {
     labels: BTreeMap<String, String>,
     #[schema(value_type = Vec<Number>)]
     values: Numbers,
-    /// Smallest value inside each step, where a step is coarser than the samples.
+    /// Smallest value inside each step, where a step is coarser than the samples, and
+    /// where there is room for it in the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Number>>)]
     min: Option<Numbers>,
@@ -219,9 +225,9 @@ struct RangeBody {
     end: Timestamp,
     start_ms: i64,
     step_ms: u64,
+    series: Vec<RangeItem>,
     /// The resolutions the answer was made from, finest first.
     resolutions: Vec<Resolution>,
-    series: Vec<RangeItem>,
 }
 
 /// The values of each matching series at even steps of a range.
@@ -254,11 +260,16 @@ async fn query_range(
             .hint("shorten the range or widen the step"));
     }
     let store = app.store()?.clone();
-    // A long answer takes a while to write, too: both on a thread that may wait.
+    let turn = tokio::time::timeout(QUEUE_DEADLINE, app.ranges.clone().acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        let detail = "other ranges are being answered";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(5));
+    };
+    // A long answer takes a while to write, too: both on a thread that may wait. The
+    // turn goes along, because that thread does not stop when the client goes.
     let work = move || {
-        let answers = run(&store, selectors, start, end, step, lookback)?;
-        let body = RangeBody::of(answers, start, end, step);
-        Ok::<_, StoreError>(serde_json::to_vec(&body).unwrap_or_default())
+        let _turn = turn;
+        write_range(&store, selectors, Wanted { start, end, step, lookback })
     };
     let text = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
     let mut response = text.into_response();
@@ -266,28 +277,44 @@ async fn query_range(
     Ok(response)
 }
 
-impl RangeBody {
-    fn of(answers: Vec<RangeAnswer>, start: Timestamp, end: Timestamp, step: Duration) -> Self {
-        let mut resolutions = BTreeSet::new();
-        let mut series = Vec::new();
-        for (query, answer) in answers.into_iter().enumerate() {
-            resolutions.extend(answer.resolutions);
-            for found in answer.series {
-                let (name, labels) = split(&found.key);
-                let band = |values: Vec<f64>| (!values.is_empty()).then_some(Numbers(values));
-                let (min, max) = (band(found.min), band(found.max));
-                series.push(RangeItem { query, name, labels, values: Numbers(found.points), min, max });
+/// Where the items of a [`RangeBody`] go.
+const SERIES: &str = "\"series\":[";
+
+/// The text of a [`RangeBody`], written selector by selector: so no more values are
+/// held than those of one selector.
+fn write_range(store: &Store, selectors: Vec<Selector>, wanted: Wanted) -> Result<Vec<u8>, StoreError> {
+    let around = |resolutions: &BTreeSet<Resolution>| {
+        let body = RangeBody {
+            start: wanted.start,
+            end: wanted.end,
+            start_ms: wanted.start.millis(),
+            step_ms: u64::try_from(wanted.step.as_millis()).unwrap_or(u64::MAX),
+            series: Vec::new(),
+            resolutions: resolutions.iter().copied().collect(),
+        };
+        let mut text = serde_json::to_string(&body).unwrap_or_default();
+        let end = text.split_off(text.find(SERIES).map_or(text.len(), |at| at + SERIES.len()));
+        (text, end)
+    };
+    let mut resolutions = BTreeSet::new();
+    let mut text = around(&resolutions).0.into_bytes();
+    let mut first = true;
+    run(store, selectors, wanted, |query, answer| {
+        resolutions.extend(answer.resolutions);
+        for found in answer.series {
+            let (name, labels) = split(&found.key);
+            let band = |values: Vec<f64>| (!values.is_empty()).then_some(Numbers(values));
+            let (min, max) = (band(found.min), band(found.max));
+            let item = RangeItem { query, name, labels, values: Numbers(found.points), min, max };
+            if !std::mem::take(&mut first) {
+                text.push(b',');
             }
+            // Numbers and texts always have a form in JSON, and memory takes every byte.
+            let _ = serde_json::to_writer(&mut text, &item);
         }
-        Self {
-            start,
-            end,
-            start_ms: start.millis(),
-            step_ms: u64::try_from(step.as_millis()).unwrap_or(u64::MAX),
-            resolutions: resolutions.into_iter().collect(),
-            series,
-        }
-    }
+    })?;
+    text.extend_from_slice(around(&resolutions).1.as_bytes());
+    Ok(text)
 }
 
 /// Reads a length of time that is not zero.
@@ -309,27 +336,42 @@ fn default_step(range: Duration) -> Duration {
     Duration::from_secs(even.unwrap_or_else(|| least.div_ceil(86_400) * 86_400))
 }
 
-/// Asks the store for each selector in turn; all of them share the limits.
-fn run(
-    store: &Store,
-    selectors: Vec<Selector>,
+/// Even steps of a range, and how old a value may be.
+#[derive(Clone, Copy)]
+struct Wanted {
     start: Timestamp,
     end: Timestamp,
     step: Duration,
     lookback: Duration,
-) -> Result<Vec<RangeAnswer>, StoreError> {
+}
+
+/// Asks the store for each selector in turn and hands on its answer; all of them
+/// share the limits.
+fn run(
+    store: &Store,
+    selectors: Vec<Selector>,
+    Wanted { start, end, step, lookback }: Wanted,
+    mut take: impl FnMut(usize, RangeAnswer),
+) -> Result<(), StoreError> {
     let (mut series_left, mut points_left) = (MOST_SERIES, MOST_POINTS);
-    let mut answers = Vec::with_capacity(selectors.len());
-    for selector in selectors {
+    for (at, selector) in selectors.into_iter().enumerate() {
         let (max_series, max_points) = (series_left, points_left);
         let query = RangeQuery { selector, start, end, step, lookback, max_series, max_points };
-        let answer = store.query_range(&query)?;
+        let mut answer = store.query_range(&query)?;
         series_left = series_left.saturating_sub(answer.series.len());
-        let points: usize = answer.series.iter().map(|series| series.points.len()).sum();
-        points_left = points_left.saturating_sub(points);
-        answers.push(answer);
+        let with_bands = |series: &RangeSeries| series.points.len() + series.min.len() + series.max.len();
+        let mut found: usize = answer.series.iter().map(with_bands).sum();
+        if found > points_left {
+            // A chart of a host with many cores is worth more without bands than not at all.
+            for series in &mut answer.series {
+                (series.min, series.max) = (Vec::new(), Vec::new());
+            }
+            found = answer.series.iter().map(with_bands).sum();
+        }
+        points_left = points_left.saturating_sub(found);
+        take(at, answer);
     }
-    Ok(answers)
+    Ok(())
 }
 
 #[cfg(test)]
