@@ -347,6 +347,15 @@ async fn the_configuration_is_shown_changed_and_guarded() {
     assert_eq!(applied.status, 200, "{}", applied.text());
     assert_eq!(applied.json()["changed"], json!(["storage.profile"]));
     assert_ne!(applied.header("etag"), etag);
+    // PUT is the same, for who expects that of an ETag.
+    let put = |change| Ask { method: Method::PUT, ..Ask::patch("/api/v1/config", &change) };
+    let change = json!({"storage": {"profile": "flash"}});
+    assert_eq!(app.ask_as_admin(put(change.clone())).await.problem(), "if_match_missing");
+    assert_eq!(app.ask_as_admin(put(change.clone()).header("if-match", &etag)).await.problem(), "stale");
+    let replaced = app.ask_as_admin(put(change).header("if-match", applied.header("etag"))).await;
+    assert_eq!(replaced.json()["changed"], json!(["storage.profile"]), "{}", replaced.text());
+    let back = json!({"storage": {"profile": "default"}});
+    assert_eq!(app.ask_as_admin(put(back).header("if-match", "*")).await.status, 200);
 
     let bad = Ask::patch("/api/v1/config", &json!({"storage": {"cap": 5}})).header("if-match", "*");
     let bad = app.ask_as_admin(bad).await;

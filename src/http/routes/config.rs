@@ -17,11 +17,12 @@ use crate::http::auth::{Access, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, BODY_LIMIT, from_json, media_type, read_body};
 use crate::http::page::List;
-use crate::http::state::AppState;
+use crate::http::state::{App, AppState};
+use crate::runtime::supervisor::Supervisor;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
-        .routes(routes!(show, patch))
+        .routes(routes!(show, patch, put))
         .routes(routes!(diff))
         .routes(routes!(export))
         .routes(routes!(validate))
@@ -101,6 +102,33 @@ async fn patch(
     headers: HeaderMap,
     ApiJson(patch): ApiJson<Value>,
 ) -> Result<Response, Problem> {
+    change(&app, &access, &headers, patch).await
+}
+
+/// The same as PATCH: what is not in the body stays as it is, and `null` takes a
+/// run-time value away again. Wants `If-Match`; 409 names who pins a value.
+#[utoipa::path(
+    put, path = "/api/v1/config", tag = "config",
+    params(("If-Match" = String, Header, description = "ETag of the configuration, or `*`.")),
+    request_body(content = Object, content_type = "application/json"),
+    security(("token" = ["config:write"]), ("key" = ["config:write"])),
+    responses((status = 200, body = Applied, headers(("ETag" = String))))
+)]
+async fn put(
+    access: Access<ConfigWrite>,
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    ApiJson(patch): ApiJson<Value>,
+) -> Result<Response, Problem> {
+    change(&app, &access, &headers, patch).await
+}
+
+async fn change(
+    app: &App,
+    access: &Access<ConfigWrite>,
+    headers: &HeaderMap,
+    patch: Value,
+) -> Result<Response, Problem> {
     let Some(wanted) = headers.get(IF_MATCH) else {
         let detail = "a change wants the ETag of what it was made from in If-Match";
         return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_missing", detail)
@@ -156,20 +184,25 @@ async fn validate(
 ) -> Result<Json<Valid>, Problem> {
     let kind = media_type(request.headers());
     let body = read_body(request.into_body(), BODY_LIMIT).await?;
-    let settings = &app.services.settings;
-    let warnings = match kind.as_str() {
-        "application/json" => settings.validate_json(&from_json(&body)?)?,
+    let settings = app.services.settings.clone();
+    // Looks at files that the document names: on a thread that may wait for them.
+    let checked = match kind.as_str() {
+        "application/json" => {
+            let document: Value = from_json(&body)?;
+            Supervisor::blocking(move || settings.validate_json(&document)).await
+        }
         "" | "application/toml" | "text/plain" | "application/octet-stream" => {
-            let text = std::str::from_utf8(&body).map_err(|_| {
+            let text = String::from_utf8(body.into()).map_err(|_| {
                 Problem::new(StatusCode::BAD_REQUEST, "bad_body", "the configuration is not UTF-8")
             })?;
-            settings.validate_toml(text)?
+            Supervisor::blocking(move || settings.validate_toml(&text)).await
         }
         other => {
             let detail = format!("the body is `{other}`, expected `application/toml` or `application/json`");
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
     };
+    let warnings = checked.ok_or_else(Problem::internal)??;
     Ok(Json(Valid { valid: true, warnings }))
 }
 
