@@ -135,7 +135,13 @@ async fn a_listener_for_metrics_alone_serves_nothing_else() {
 #[tokio::test]
 async fn what_does_not_exist_here_is_null() {
     let app = TestApp::start().await;
+    let disk = |at: Timestamp, device: &str| {
+        app.sample(at, &[("node_disk_read_bytes_total", &[("device", device)], 1.0)]);
+    };
+    disk(Timestamp(NOW.millis() - 3_600_000), "removed");
+    disk(NOW, "sda");
     let body = app.get("/api/v1/monitoring/metrics").await.json();
+    assert_eq!(body["storage"]["total_disks"], 1);
     assert_eq!(body["system"]["disk_usage_percent"], 40.0);
     assert_eq!(body["storage"]["available_bytes"], 600);
     for member in ["scst", "tape", "vtl", "tasks"] {

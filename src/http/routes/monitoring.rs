@@ -15,10 +15,8 @@ use crate::http::counters::ApiFigures;
 use crate::http::error::Problem;
 use crate::http::state::{App, AppState};
 use crate::model::host::HostSummary;
-use crate::model::selector::Selector;
-
-/// Disks counted; a host with more is shown as having this many.
-const MOST_DISKS: usize = 1000;
+use crate::model::query::LOOKBACK;
+use crate::model::series::name_of;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(metrics))
@@ -145,11 +143,15 @@ pub fn collect(app: &App) -> Result<Metrics, Problem> {
 }
 
 fn storage(app: &App, summary: &HostSummary) -> Result<StorageMetrics, Problem> {
-    let disks = app.store()?.series(&[Selector::name("node_disk_read_bytes_total")], MOST_DISKS)?;
+    // Those of now: the index also knows disks that were removed long ago.
+    let mut disks = 0;
+    app.store()?.visit_latest(LOOKBACK, &mut |sample| {
+        disks += u64::from(name_of(sample.key) == "node_disk_read_bytes_total");
+    });
     let targets = app.targets();
     let available = summary.disk_total_bytes.zip(summary.disk_used_bytes);
     Ok(StorageMetrics {
-        total_disks: disks.len() as u64,
+        total_disks: disks,
         total_repositories: targets.iter().filter(|target| target.kind == "object_store").count() as u64,
         total_capacity_bytes: summary.disk_total_bytes,
         used_capacity_bytes: summary.disk_used_bytes,
