@@ -33,6 +33,17 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Seconds until another try may succeed.
     pub retry_after: Option<u64>,
+    /// The limit that was reached.
+    pub limit: Option<&'static Limit>,
+}
+
+/// How much may be asked in which time; shown in the fields of
+/// draft-ietf-httpapi-ratelimit-headers.
+#[derive(Debug)]
+pub struct Limit {
+    pub name: &'static str,
+    pub quota: usize,
+    pub window_seconds: u64,
 }
 
 /// What the caller reads.
@@ -59,7 +70,8 @@ pub struct ProblemBody<'a> {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), hint: None, retry_after: None }
+        let (errors, detail) = (Vec::new(), detail.into());
+        Self { status, code, detail, errors, hint: None, retry_after: None, limit: None }
     }
 
     #[must_use]
@@ -77,6 +89,12 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    #[must_use]
+    pub fn limit(mut self, limit: &'static Limit) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -134,6 +152,18 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(Limit { name, quota, window_seconds }) = self.limit {
+            let left = self.retry_after.unwrap_or(*window_seconds);
+            let fields = [
+                ("ratelimit-policy", format!("\"{name}\";q={quota};w={window_seconds}")),
+                ("ratelimit", format!("\"{name}\";r=0;t={left}")),
+            ];
+            for (field, value) in fields {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(field, value);
+                }
+            }
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"holdfast\""));

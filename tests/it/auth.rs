@@ -74,7 +74,10 @@ async fn the_tenth_wrong_token_locks_out_but_never_the_right_one_from_loopback()
     }
     let tenth = app.ask(wrong()).await;
     assert_eq!((tenth.status, tenth.problem().as_str()), (429, "locked_out"));
-    assert!(tenth.header("retry-after").parse::<u64>().unwrap() <= 61);
+    let wait = tenth.header("retry-after");
+    assert!(wait.parse::<u64>().unwrap() <= 61);
+    assert_eq!(tenth.header("ratelimit-policy"), "\"wrong-tokens\";q=10;w=60");
+    assert_eq!(tenth.header("ratelimit"), format!("\"wrong-tokens\";r=0;t={wait}"));
     assert_eq!(app.ask_as_admin(Ask::get(READ)).await.status, 200);
     assert_eq!(app.ask(wrong()).await.status, 429);
     app.clock.advance(Duration::from_secs(61));

@@ -10,10 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::time::Monotonic;
+use crate::http::error::Limit;
 
 const WINDOW: Duration = Duration::from_secs(60);
 /// The wrong token with this number locks.
 const LIMIT: usize = 10;
+/// What a caller is told of it.
+pub static POLICY: Limit = Limit { name: "wrong-tokens", quota: LIMIT, window_seconds: WINDOW.as_secs() };
 /// Addresses remembered; beyond, the one that was quiet longest is forgotten.
 const ADDRESSES: usize = 4096;
 

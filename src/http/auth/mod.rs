@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use self::peer::{Client, Peer};
 use super::error::Problem;
 use super::state::{App, AppState};
+use crate::base::time::Monotonic;
 use crate::config::auth::Anonymous;
 use crate::logic::token;
 use crate::model::access::{Principal, Scope};
@@ -124,15 +125,18 @@ fn by_token(app: &App, client: &Client, text: &str) -> Result<Principal, Problem
     if let Some(held) = held {
         return Ok(Principal { who: format!("token:{}", held.name), scopes: held.scopes.clone() });
     }
-    Err(wrong_token(app, address, now))
+    Err(wrong_token(app, address, locked.is_some(), now))
 }
 
-fn wrong_token(app: &App, address: Option<IpAddr>, now: crate::base::time::Monotonic) -> Problem {
+/// `locked`: whether the address was locked out before, which the log knows already.
+fn wrong_token(app: &App, address: Option<IpAddr>, locked: bool, now: Monotonic) -> Problem {
     let Some(address) = address else { return refused() };
     match app.lockout.wrong(address, now) {
         None => refused(),
         Some(left) => {
-            tracing::warn!(%address, "too many wrong tokens: locked out");
+            if !locked {
+                tracing::warn!(%address, "too many wrong tokens: locked out");
+            }
             locked_out(left)
         }
     }
@@ -144,7 +148,9 @@ fn refused() -> Problem {
 
 fn locked_out(left: std::time::Duration) -> Problem {
     let detail = "too many wrong tokens from this address";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked_out", detail).retry_after(left.as_secs() + 1)
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked_out", detail)
+        .retry_after(left.as_secs() + 1)
+        .limit(&lockout::POLICY)
 }
 
 /// The owner of the agent and root may do everything, who else can reach the
