@@ -4,7 +4,7 @@ use hyper::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::app::{NOW, TestApp, labels, start, target};
+use crate::support::app::{NOW, One, TestApp, labels, start, target};
 use crate::support::client::Ask;
 use holdfast::base::time::Timestamp;
 use holdfast::http::Listener;
@@ -268,6 +268,27 @@ async fn the_agent_tells_about_itself() {
     assert_eq!(system["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(system["host"]["hostname"], "box");
     assert!(system["store"]["cap_bytes"].is_u64() && system["self"].is_object());
+    // What an earlier run left behind is not what this one costs.
+    let cost = |seconds: i64, cpu: f64, rss: f64| {
+        let series: [One<'_>; 2] =
+            [("process_cpu_seconds_total", &[], cpu), ("process_resident_memory_bytes", &[], rss)];
+        app.sample(Timestamp(NOW.millis() + seconds * 1000), &series);
+    };
+    cost(-10, 500.0, 99.0);
+    let system = app.get("/api/v1/system").await.json();
+    assert!(system["self"]["rss_bytes"].is_null() && system["self"]["cpu_percent"].is_null(), "{system}");
+    for second in (0..=120).step_by(15) {
+        // A busy start, then a tenth of a core.
+        cost(second, 30.0 + second as f64 * 0.1, 7.0);
+    }
+    app.clock.advance(std::time::Duration::from_secs(120));
+    let system = app.get("/api/v1/system").await.json();
+    assert_eq!(
+        (&system["self"]["rss_bytes"], &system["self"]["cpu_seconds_total"]),
+        (&json!(7.0), &json!(42.0))
+    );
+    let percent = system["self"]["cpu_percent"].as_f64().unwrap();
+    assert!((percent - 10.0).abs() < 0.01, "{percent}");
     let workers = app.get("/api/v1/system/workers").await.json();
     assert_eq!(workers["items"][0]["name"], "tcp");
     assert_eq!(app.get("/api/v1/tasks").await.json()["total"], workers["total"]);

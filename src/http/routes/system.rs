@@ -1,5 +1,7 @@
 //! `/api/v1/system`: what runs here, since when, and what it costs; its workers.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -13,8 +15,15 @@ use crate::http::extract::ApiQuery;
 use crate::http::page::{List, Paging};
 use crate::http::state::{App, AppState, BuildInfo};
 use crate::model::host::{CollectorStatus, HostIdentity, TopProcesses};
+use crate::model::query::{RangeQuery, is_no_value};
+use crate::model::selector::Selector;
 use crate::model::worker::WorkerStatus;
-use crate::store::StoreStats;
+use crate::runtime::supervisor::Supervisor;
+use crate::store::{Store, StoreStats};
+
+const CPU_SECONDS: &str = "process_cpu_seconds_total";
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
@@ -24,11 +33,11 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(processes))
 }
 
-/// What the agent itself costs; absent figures were not collected yet.
+/// What the agent itself costs; absent figures were not collected yet, or not for a while.
 #[derive(Serialize, utoipa::ToSchema)]
 struct SelfCost {
     cpu_seconds_total: Option<f64>,
-    /// Share of one core since the start.
+    /// Share of one core over the last minute; in the first minute, since the start.
     cpu_percent: Option<f64>,
     rss_bytes: Option<f64>,
     /// Bytes the agent had written to storage devices.
@@ -66,25 +75,56 @@ async fn system(_: Access<MonitoringRead>, State(app): State<AppState>) -> Resul
         started_at: app.services.started_at,
         uptime_seconds: app.uptime_seconds(),
         host: host.identity.clone(),
-        cost: cost(&app)?,
+        cost: cost(&app).await?,
         store: app.store()?.stats(),
         collectors: host.collectors.clone(),
     }))
 }
 
-fn cost(app: &App) -> Result<SelfCost, Problem> {
+async fn cost(app: &App) -> Result<SelfCost, Problem> {
     let store = app.store()?;
-    let latest = |key: &str| store.latest(key).map(|(_, value)| value).filter(|value| value.is_finite());
-    let cpu_seconds_total = latest("process_cpu_seconds_total");
+    let started = app.services.started_at;
+    // What the run before left in the store says nothing about this one.
+    let sample = |key: &str| store.latest(key).filter(|(at, value)| *at >= started && value.is_finite());
+    let latest = |key: &str| sample(key).map(|(_, value)| value);
+    let cpu = sample(CPU_SECONDS);
     let uptime = app.uptime_seconds();
+    let since_start = cpu.filter(|_| uptime >= 1.0).map(|(_, seconds)| 100.0 * seconds / uptime);
+    let recent = match cpu {
+        Some((at, seconds)) => recent_percent(store.clone(), at, seconds, started).await,
+        None => None,
+    };
     Ok(SelfCost {
-        cpu_seconds_total,
-        cpu_percent: cpu_seconds_total.filter(|_| uptime >= 1.0).map(|seconds| 100.0 * seconds / uptime),
+        cpu_seconds_total: cpu.map(|(_, seconds)| seconds),
+        cpu_percent: recent.or(since_start),
         rss_bytes: latest("process_resident_memory_bytes"),
         written_bytes_total: latest("holdfast_process_written_bytes_total"),
         open_files: latest("process_open_fds"),
         threads: latest("process_threads"),
     })
+}
+
+/// The share of one core in the minute before a sample. A value is taken only within
+/// the second after its own time, so that time is known to a second.
+async fn recent_percent(store: Store, at: Timestamp, seconds: f64, started: Timestamp) -> Option<f64> {
+    let start = at.minus(MINUTE);
+    if start < started {
+        return None;
+    }
+    let query = RangeQuery {
+        selector: Selector::name(CPU_SECONDS),
+        start,
+        end: at,
+        step: SECOND,
+        lookback: SECOND,
+        max_series: 100,
+        max_points: 10_000,
+    };
+    let answer = Supervisor::blocking(move || store.query_range(&query)).await?.ok()?;
+    let points = &answer.series.iter().find(|series| series.key == CPU_SECONDS)?.points;
+    let (index, before) = points.iter().enumerate().find(|(_, value)| !is_no_value(**value))?;
+    let passed = points.len().checked_sub(index + 1).filter(|passed| *passed >= 10)?;
+    Some(100.0 * (seconds - before) / passed as f64).filter(|percent| *percent >= 0.0)
 }
 
 /// The agent's own background tasks.

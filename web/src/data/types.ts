@@ -100,7 +100,7 @@ export interface SystemAnswer {
   };
   self: {
     cpu_seconds_total: number | null;
-    /** Share of one core since the start. */
+    /** Share of one core over the last minute. */
     cpu_percent: number | null;
     rss_bytes: number | null;
     written_bytes_total: number | null;
