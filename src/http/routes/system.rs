@@ -141,7 +141,11 @@ async fn workers(
     Ok(Json(List::of(app.services.supervisor.statuses(), paging.window()?)))
 }
 
-/// The same list, until jobs can report to the agent.
+/// The agent's own background tasks, as `/api/v1/system/workers` lists them.
+///
+/// No jobs of the user report to the agent yet, so it lists what it runs itself: its
+/// workers (name, policy, state, restarts, last error). They are counted nowhere as
+/// tasks: `tasks` of `/api/v1/monitoring/metrics` is null until there are jobs.
 #[utoipa::path(
     get, path = "/api/v1/tasks", tag = "system", params(Paging),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
