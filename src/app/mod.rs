@@ -109,9 +109,10 @@ impl Agent {
         let environment = loaded.sources.environment.iter();
         let environment =
             environment.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
+        let supervisor = Supervisor::new(clock.clone());
         let agent = Self {
-            supervisor: Supervisor::new(clock.clone()),
-            settings: Settings::new(loaded, clock.clone(), bus.clone()),
+            settings: Settings::new(loaded, clock.clone(), bus.clone(), supervisor.clone()),
+            supervisor,
             store: Arc::default(),
             prober: Arc::default(),
             host: watch::Sender::new(Arc::default()),

@@ -7,11 +7,12 @@
 //! change a running part directly: after a restart it would be gone, and the page
 //! would show something that is not so.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::base::time::Clock;
 use crate::config::Config;
@@ -25,7 +26,7 @@ use crate::config::view::{self, Drift, ValueView};
 use crate::model::access::AuditEntry;
 use crate::model::event::EventType;
 use crate::runtime::bus::Bus;
-use crate::runtime::supervisor::Supervisor;
+use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::store::{Change, Store, StoreError, Write};
 
 /// Keys that are read once, at the start; a change waits for the next one.
@@ -87,13 +88,15 @@ pub struct Shown {
 struct Inner {
     clock: Arc<dyn Clock>,
     bus: Bus,
+    /// Runs a change to its end, whether or not anybody waits for it.
+    supervisor: Supervisor,
     loaded: Mutex<Arc<Loaded>>,
     /// Of the last reload, if it failed.
     rejected: Mutex<Option<Problems>>,
     store: Mutex<Option<Store>>,
     current: watch::Sender<Arc<Config>>,
     /// One change at a time, from its check to its being in force.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The handle; cheap to clone.
@@ -104,16 +107,17 @@ pub struct Settings {
 
 impl Settings {
     /// Starts from what was loaded before the store was open.
-    pub fn new(loaded: Loaded, clock: Arc<dyn Clock>, bus: Bus) -> Self {
+    pub fn new(loaded: Loaded, clock: Arc<dyn Clock>, bus: Bus, supervisor: Supervisor) -> Self {
         let current = watch::Sender::new(loaded.config.clone());
         let inner = Inner {
             clock,
             bus,
+            supervisor,
             loaded: Mutex::new(Arc::new(loaded)),
             rejected: Mutex::default(),
             store: Mutex::default(),
             current,
-            changing: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -207,13 +211,34 @@ impl Settings {
     }
 
     /// Changes values at run time. `if_match` is the ETag the patch was made for,
-    /// or `*`; `who` goes into the audit row. Safe to cancel: the change is made or
-    /// it is not.
+    /// or `*`; `who` goes into the audit row. Safe to cancel: the change is made and
+    /// in force, or it is not made.
     ///
     /// # Errors
     /// [`ApplyError`]; nothing was changed.
     pub async fn apply(&self, patch: Value, if_match: &str, who: &str) -> Result<Applied, ApplyError> {
-        let _one_at_a_time = self.inner.changing.lock().await;
+        let (this, if_match, who) = (self.clone(), if_match.to_owned(), who.to_owned());
+        self.to_the_end(async move { this.change(patch, &if_match, &who).await }).await
+    }
+
+    /// Runs `change` alone, and to its end even when the caller goes away: the
+    /// store would keep what was never put in force. Waiting for its turn ends with
+    /// the caller, so at most one change is under way that nobody waits for.
+    async fn to_the_end(
+        &self,
+        change: impl Future<Output = Result<Applied, ApplyError>> + Send + 'static,
+    ) -> Result<Applied, ApplyError> {
+        let one_at_a_time = self.inner.changing.clone().lock_owned().await;
+        let (answer, answered) = oneshot::channel();
+        self.inner.supervisor.spawn_once(Phase::Engine, async move {
+            let changed = change.await;
+            drop(one_at_a_time);
+            let _ = answer.send(changed);
+        });
+        answered.await.unwrap_or_else(|_| Err(unavailable("making the change failed")))
+    }
+
+    async fn change(&self, patch: Value, if_match: &str, who: &str) -> Result<Applied, ApplyError> {
         let store = lock(&self.inner.store).clone();
         let store = store.ok_or_else(|| {
             unavailable("the store is not open, or its run-time values do not fit the file")
@@ -249,7 +274,11 @@ impl Settings {
     /// [`ApplyError::Invalid`]; what was in force stays so, and the event
     /// `config_invalid` says why.
     pub async fn reload(&self, who: &str) -> Result<Applied, ApplyError> {
-        let _one_at_a_time = self.inner.changing.lock().await;
+        let (this, who) = (self.clone(), who.to_owned());
+        self.to_the_end(async move { this.read_again(&who).await }).await
+    }
+
+    async fn read_again(&self, who: &str) -> Result<Applied, ApplyError> {
         let before = self.loaded();
         let (sources, overlay) = (Sources::clone(&before.sources), before.overlay.clone());
         let next = Supervisor::blocking(move || load(sources, overlay)).await;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use holdfast::base::time::{ManualClock, Timestamp};
@@ -9,8 +10,10 @@ use holdfast::config::load::{Sources, load};
 use holdfast::config::overlay::Overlay;
 use holdfast::engine::settings::{ApplyError, Settings};
 use holdfast::runtime::bus::{Bus, Message, Subscription};
+use holdfast::runtime::supervisor::Supervisor;
 use holdfast::store::{Store, StoreOptions};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const PG1: &str = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
 
@@ -40,7 +43,7 @@ fn settings(directory: &Path) -> (Settings, Subscription) {
     let loaded = load(sources, Overlay::default()).unwrap();
     let bus = Bus::new(clock(), 16);
     let events = bus.subscribe(None);
-    (Settings::new(loaded, clock(), bus), events)
+    (Settings::new(loaded, clock(), bus, Supervisor::new(clock())), events)
 }
 
 fn data(events: &mut Subscription) -> Value {
@@ -83,6 +86,42 @@ async fn a_change_is_in_force_in_the_audit_log_and_there_after_a_restart() {
     again.attach(&store).unwrap();
     assert_eq!(again.etag(), applied.etag);
     assert_eq!(again.drift().len(), 2);
+}
+
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_client_goes_away_while_it_is_stored_is_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    std::fs::write(directory.path().join("h.toml"), PG1).unwrap();
+    let (settings, _) = settings(directory.path());
+    settings.attach(&store).unwrap();
+    let mut watching = settings.subscribe();
+
+    // Polled only when woken, and not any more once the commit is through: that is
+    // where a connection that breaks off leaves a handler.
+    let woken = Arc::new(Woken(Notify::new()));
+    let waker = Waker::from(woken.clone());
+    let patch = json!({"collect": {"interval": "2s"}});
+    let mut change = Box::pin(settings.apply(patch, "*", "token:admin"));
+    while store.audit(1, 0).unwrap().1 == 0 {
+        assert!(change.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        woken.0.notified().await;
+    }
+    drop(change);
+    let in_force = watching.wait_for(|config| config.collect.interval.to_string() == "2s");
+    tokio::time::timeout(Duration::from_secs(20), in_force).await.expect("in force").unwrap();
+
+    // What the next change is made from has it too.
+    settings.apply(json!({"log": {"level": "debug"}}), "*", "token:admin").await.unwrap();
+    assert_eq!(settings.drift().len(), 2);
 }
 
 #[tokio::test]

@@ -75,8 +75,8 @@ impl TestApp {
         let bus = Bus::new(shared.clone(), RING);
         let sources = Sources { data_dir: Some(directory.path().to_owned()), ..Sources::default() };
         let loaded = load_text(sources, "test.toml", file, Overlay::default()).unwrap();
-        let settings = Settings::new(loaded, shared.clone(), bus.clone());
         let supervisor = Supervisor::new(shared.clone());
+        let settings = Settings::new(loaded, shared.clone(), bus.clone(), supervisor.clone());
         let (host, host_seen) = watch::channel(Arc::new(host_view()));
         let (targets, targets_seen) = watch::channel(Arc::default());
         let store = Arc::new(OnceLock::new());
