@@ -4,10 +4,11 @@
 //! addresses that were last resolved. A name server that fails does not make the
 //! host fail: the remembered addresses are tried, and the caller is told. Wrong
 //! would be to give each address the whole deadline: the first black hole among
-//! the addresses would use it up.
+//! the addresses would use it up. A resolver that hangs holds one thread per
+//! dialer, see [`super::solitary`].
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::network_failure::{NetworkFailure, of_kind};
+use super::solitary::{Solitary, SolitaryError};
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -54,11 +56,12 @@ pub struct Dialer {
     host: String,
     port: u16,
     last: Mutex<Vec<SocketAddr>>,
+    lookup: Solitary,
 }
 
 impl Dialer {
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, last: Mutex::default() }
+        Self { host: host.into(), port, last: Mutex::default(), lookup: Solitary::default() }
     }
 
     /// Connects by `deadline`, trying the addresses of the name one after the
@@ -87,14 +90,21 @@ impl Dialer {
 
     /// The addresses, and why they are remembered ones if they are.
     async fn resolve(&self, deadline: Instant) -> Result<(Vec<SocketAddr>, Option<String>), DialError> {
+        if let Ok(ip) = self.host.parse::<IpAddr>() {
+            return Ok((vec![SocketAddr::new(ip, self.port)], None));
+        }
         let known = self.lock().clone();
         let left = deadline.saturating_duration_since(Instant::now());
         // With an address to fall back on, half of the time is kept for it.
         let patience = if known.is_empty() { left } else { left / 2 };
-        let lookup = tokio::net::lookup_host((self.host.clone(), self.port));
-        let problem = match tokio::time::timeout(patience, lookup).await {
+        let until = Instant::now() + patience;
+        let (host, port) = (self.host.clone(), self.port);
+        let lookup = move || {
+            let found = (host.as_str(), port).to_socket_addrs()?;
+            Ok::<Vec<_>, io::Error>(found.take(MAX_ADDRESSES).collect())
+        };
+        let problem = match self.lookup.run("resolve", until, until, lookup).await {
             Ok(Ok(found)) => {
-                let found: Vec<_> = found.take(MAX_ADDRESSES).collect();
                 if !found.is_empty() {
                     self.lock().clone_from(&found);
                     return Ok((found, None));
@@ -102,7 +112,9 @@ impl Dialer {
                 String::from("the name has no address")
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {}ms", patience.as_millis()),
+            Err(SolitaryError::Late { .. }) => format!("no answer within {}ms", patience.as_millis()),
+            Err(SolitaryError::Busy) => String::from("an earlier lookup has not ended"),
+            Err(error) => error.to_string(),
         };
         if known.is_empty() { Err(self.dns(&problem)) } else { Ok((known, Some(problem))) }
     }

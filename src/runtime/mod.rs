@@ -6,6 +6,7 @@ pub mod crew;
 pub mod dial;
 pub mod http_client;
 pub mod network_failure;
+pub mod solitary;
 pub mod supervisor;
 pub mod ticker;
 pub mod tls;

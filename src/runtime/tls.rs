@@ -100,9 +100,13 @@ fn system_roots() -> &'static Arc<RootCertStore> {
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unread = |source| TlsError::Read { path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(unread)?.len();
+    let found = std::fs::metadata(path).map_err(unread)?;
     let unusable = |reason: String| TlsError::Certificates { path: path.to_owned(), reason };
-    if size > MAX_CA_FILE {
+    // Asked before opening: opening a pipe waits for whoever writes it.
+    if !found.is_file() {
+        return Err(unusable(String::from("it is not a regular file")));
+    }
+    if found.len() > MAX_CA_FILE {
         return Err(unusable(format!("it is larger than {MAX_CA_FILE} bytes")));
     }
     let text = std::fs::read(path).map_err(unread)?;

@@ -2,16 +2,17 @@
 //! environment.
 //!
 //! A file is read again at every use, so that replacing it is all a rotation
-//! needs. Reading happens on a blocking thread and under the probe's deadline: a
-//! file on a hung mount must not hang the probe.
+//! needs. Reading happens on a thread of its own and under the probe's deadline: a
+//! file on a hung mount must not hang the probe, and is not read a second time
+//! while the first reading hangs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::base::secret::Secret;
-use crate::runtime::supervisor::Supervisor;
+use crate::runtime::solitary::{Solitary, SolitaryError};
 
 /// A secret file larger than this is refused, bytes.
 const MAX_FILE: u64 = 64 << 10;
@@ -21,6 +22,8 @@ const MAX_FILE: u64 = 64 << 10;
 pub enum CredentialError {
     #[error("cannot read the secret in {}: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
+    #[error("the secret file {} is still being read", path.display())]
+    StillReading { path: PathBuf },
     #[error("the environment variable {name} is not set")]
     Unset { name: String },
 }
@@ -30,7 +33,7 @@ pub enum CredentialError {
 pub enum Credential {
     None,
     Value(Secret),
-    File(PathBuf),
+    File { path: PathBuf, reader: Solitary },
     Environment { name: String, value: Option<Secret> },
 }
 
@@ -46,7 +49,7 @@ impl Credential {
             return Self::Value(value.clone());
         }
         if let Some(path) = file {
-            return Self::File(path.to_owned());
+            return Self::File { path: path.to_owned(), reader: Solitary::default() };
         }
         variable.map_or(Self::None, |name| Self::Environment {
             name: name.to_owned(),
@@ -65,24 +68,30 @@ impl Credential {
             Self::Value(secret) => Ok(Some(secret.clone())),
             Self::Environment { value: Some(secret), .. } => Ok(Some(secret.clone())),
             Self::Environment { name, value: None } => Err(CredentialError::Unset { name: name.clone() }),
-            Self::File(path) => {
+            Self::File { path, reader } => {
                 let wanted = path.clone();
-                let reading = Supervisor::blocking(move || read_file(&wanted));
-                let refused = |reason| CredentialError::Read { path: path.clone(), reason };
-                match timeout_at(deadline, reading).await {
-                    Ok(Some(Ok(secret))) => Ok(Some(secret)),
-                    Ok(Some(Err(reason))) => Err(refused(reason)),
-                    Ok(None) => Err(refused(String::from("the reader panicked"))),
-                    Err(_) => Err(refused(String::from("no answer from the file system in time"))),
-                }
+                let read = reader.run("secret", Instant::now(), deadline, move || read_file(&wanted)).await;
+                let reason = match read {
+                    Ok(Ok(secret)) => return Ok(Some(secret)),
+                    Ok(Err(reason)) => reason,
+                    Err(SolitaryError::Busy) => {
+                        return Err(CredentialError::StillReading { path: path.clone() });
+                    }
+                    Err(error) => error.to_string(),
+                };
+                Err(CredentialError::Read { path: path.clone(), reason })
             }
         }
     }
 }
 
 fn read_file(path: &Path) -> Result<Secret, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE {
+    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    // Asked before opening: opening a pipe waits for whoever writes it.
+    if !found.is_file() {
+        return Err(String::from("it is not a regular file"));
+    }
+    if found.len() > MAX_FILE {
         return Err(format!("it is larger than {MAX_FILE} bytes"));
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -105,6 +114,31 @@ mod tests {
             std::fs::write(file.path(), format!("{text}\n")).unwrap();
             assert_eq!(credential.read(soon()).await.unwrap().unwrap().expose(), text);
         }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_refused_and_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        let credential = Credential::of(None, Some(&path), None, &BTreeMap::new());
+        for _ in 0..2 {
+            let refused = credential.read(soon()).await.unwrap_err().to_string();
+            assert!(refused.ends_with("it is not a regular file"), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_whose_reading_hangs_is_not_read_again_meanwhile() {
+        let credential = Credential::of(None, Some(Path::new("/nonexistent")), None, &BTreeMap::new());
+        let Credential::File { reader, .. } = &credential else { panic!("no file") };
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(0);
+        let now = Instant::now();
+        reader.run("test", now, now, move || released.recv()).await.unwrap_err();
+        let refused = credential.read(soon()).await.unwrap_err();
+        assert!(matches!(refused, CredentialError::StillReading { .. }), "{refused}");
+        release.send(()).unwrap();
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use self::cycle::{Cycle, Ran, word};
 use self::request::Bucket;
@@ -29,6 +29,7 @@ use crate::base::time::{Clock, Timestamp};
 use crate::config::target::object_store::{ObjectStore, Operation};
 use crate::model::frame::Frame;
 use crate::runtime::http_client::HttpClient;
+use crate::runtime::solitary::Solitary;
 use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::runtime::tls;
 
@@ -48,6 +49,7 @@ pub struct ObjectStoreTarget {
     supervisor: Supervisor,
     recorder: Recorder,
     client: Option<HttpClient>,
+    authorities: Solitary,
 }
 
 impl ObjectStoreTarget {
@@ -77,6 +79,7 @@ impl ObjectStoreTarget {
             clock: surroundings.clock.clone(),
             supervisor: surroundings.supervisor.clone(),
             client: None,
+            authorities: Solitary::default(),
         }
     }
 
@@ -118,13 +121,14 @@ impl ObjectStoreTarget {
         }
         let encrypted = self.bucket.endpoint.starts_with("https:");
         let file = self.tls_ca_file.clone();
-        let made = Supervisor::blocking(move || {
+        let make = move || {
             // Without https nobody is asked for a certificate: the roots stay unread.
             if encrypted { tls::verified(file.as_deref()) } else { tls::trusting_nobody() }
-        });
-        let made = timeout_at(deadline, made).await.ok().flatten();
-        let made =
-            made.ok_or_else(|| Outcome::configuration("tls_ca_file", "it could not be read in time"))?;
+        };
+        let made = self.authorities.run("authorities", Instant::now(), deadline, make).await;
+        let made = made.map_err(|error| {
+            Outcome::configuration("tls_ca_file", format!("the certificates are not read: {error}"))
+        })?;
         let made = made.map_err(|error| Outcome::configuration("tls_ca_file", error.to_string()))?;
         let client = HttpClient::new(&self.supervisor, Phase::Collect, made);
         self.client = Some(client.clone());

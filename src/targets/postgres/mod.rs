@@ -40,7 +40,7 @@ use crate::config::target::postgres::{Postgres, TlsMode};
 use crate::model::frame::Frame;
 use crate::model::probe::OperationOutcome;
 use crate::runtime::dial::Dialer;
-use crate::runtime::supervisor::Supervisor;
+use crate::runtime::solitary::Solitary;
 use crate::runtime::tls;
 
 const KIND: &str = "postgres";
@@ -59,6 +59,7 @@ pub struct PostgresTarget {
     schedule: Schedule,
     /// Built at the first use and again after a TLS failure: the file may change.
     tls: Option<MakeRustlsConnect>,
+    authorities: Solitary,
     kept: Option<Session>,
 }
 
@@ -94,6 +95,7 @@ impl PostgresTarget {
             clock: surroundings.clock.clone(),
             schedule: Schedule::new(section.interval.0),
             tls: None,
+            authorities: Solitary::default(),
             kept: None,
         }
     }
@@ -186,13 +188,14 @@ impl PostgresTarget {
         }
         if self.tls.is_none() {
             let (mode, file) = (self.tls_mode, self.tls_ca_file.clone());
-            let made = Supervisor::blocking(move || match mode {
+            let make = move || match mode {
                 TlsMode::VerifyFull => tls::verified(file.as_deref()),
                 _ => tls::unverified(),
-            });
-            let made = timeout_at(deadline, made).await.ok().flatten();
-            let made =
-                made.ok_or_else(|| Outcome::configuration("tls_ca_file", "it could not be read in time"))?;
+            };
+            let made = self.authorities.run("authorities", Instant::now(), deadline, make).await;
+            let made = made.map_err(|error| {
+                Outcome::configuration("tls_ca_file", format!("the certificates are not read: {error}"))
+            })?;
             let config = made.map_err(|error| Outcome::configuration("tls_ca_file", error.to_string()))?;
             self.tls = Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(config)));
         }
