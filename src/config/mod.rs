@@ -20,6 +20,7 @@ pub mod origin;
 pub mod overlay;
 pub mod problem;
 pub mod read;
+pub mod reserved;
 pub mod schema;
 pub mod storage;
 pub mod target;

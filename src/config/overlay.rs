@@ -181,7 +181,7 @@ fn prune(map: &mut Map<String, Value>, key: &Key) {
 }
 
 /// The table of a list that `key` lies in.
-fn item_above(key: &Key) -> Option<Key> {
+pub(super) fn item_above(key: &Key) -> Option<Key> {
     let at = key.0.iter().rposition(|step| matches!(step, Step::Item(_)))?;
     Some(Key(key.0[..=at].to_vec()))
 }

@@ -21,9 +21,10 @@ use crate::config::load::{Loaded, Sources, assemble, load, load_text};
 use crate::config::origin::Origin;
 use crate::config::overlay::{self, Overlay, PatchError, Pin};
 use crate::config::problem::{Problem, Problems};
+use crate::config::reserved;
 use crate::config::schema::shape;
 use crate::config::view::{self, Drift, ValueView};
-use crate::model::access::AuditEntry;
+use crate::model::access::{AuditEntry, Principal, Scope};
 use crate::model::event::EventType;
 use crate::runtime::bus::Bus;
 use crate::runtime::supervisor::{Phase, Supervisor};
@@ -58,6 +59,27 @@ impl From<PatchError> for ApplyError {
 impl From<StoreError> for ApplyError {
     fn from(error: StoreError) -> Self {
         Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+/// Who makes a change. Made from a name alone it is nobody in particular.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// Goes into the audit row.
+    pub who: String,
+    /// May name files and variables that secrets are read from.
+    pub admin: bool,
+}
+
+impl<T: AsRef<str> + ?Sized> From<&T> for Author {
+    fn from(who: &T) -> Self {
+        Self { who: who.as_ref().to_owned(), admin: false }
+    }
+}
+
+impl From<&Principal> for Author {
+    fn from(principal: &Principal) -> Self {
+        Self { who: principal.who.clone(), admin: principal.may(Scope::Admin) }
     }
 }
 
@@ -211,14 +233,18 @@ impl Settings {
     }
 
     /// Changes values at run time. `if_match` is the ETag the patch was made for,
-    /// or `*`; `who` goes into the audit row. Safe to cancel: the change is made and
-    /// in force, or it is not made.
+    /// or `*`. Safe to cancel: the change is made and in force, or it is not made.
     ///
     /// # Errors
     /// [`ApplyError`]; nothing was changed.
-    pub async fn apply(&self, patch: Value, if_match: &str, who: &str) -> Result<Applied, ApplyError> {
-        let (this, if_match, who) = (self.clone(), if_match.to_owned(), who.to_owned());
-        self.to_the_end(async move { this.change(patch, &if_match, &who).await }).await
+    pub async fn apply(
+        &self,
+        patch: Value,
+        if_match: &str,
+        author: impl Into<Author>,
+    ) -> Result<Applied, ApplyError> {
+        let (this, if_match, author) = (self.clone(), if_match.to_owned(), author.into());
+        self.to_the_end(async move { this.change(patch, &if_match, author).await }).await
     }
 
     /// Runs `change` alone, and to its end even when the caller goes away: the
@@ -238,7 +264,7 @@ impl Settings {
         answered.await.unwrap_or_else(|_| Err(unavailable("making the change failed")))
     }
 
-    async fn change(&self, patch: Value, if_match: &str, who: &str) -> Result<Applied, ApplyError> {
+    async fn change(&self, patch: Value, if_match: &str, author: Author) -> Result<Applied, ApplyError> {
         let store = lock(&self.inner.store).clone();
         let store = store.ok_or_else(|| {
             unavailable("the store is not open, or its run-time values do not fit the file")
@@ -249,14 +275,21 @@ impl Settings {
             return Err(ApplyError::Stale { current });
         }
         let at = self.inner.clock.now();
-        let change = overlay::Change { by: who.to_owned(), at };
+        let Author { who, admin } = author;
+        let change = overlay::Change { by: who.clone(), at };
         let base = before.clone();
-        let next = Supervisor::blocking(move || overlay::patched(&base, &patch, &change)).await;
+        let next = Supervisor::blocking(move || {
+            let next = overlay::patched(&base, &patch, &change)?;
+            let by = Origin::Runtime { by: change.by, at };
+            reserved::permitted(&base, &next, &by, admin)?;
+            Ok::<_, PatchError>(next)
+        });
+        let next = next.await;
         let next = next.ok_or_else(|| unavailable("checking the change failed"))??;
         let applied = compare(&before, &next);
         let audit = AuditEntry {
             at,
-            who: who.to_owned(),
+            who: who.clone(),
             action: String::from("config.apply"),
             object: applied.changed.join(", "),
             detail: detail(&before, &next, &applied.changed),
@@ -264,7 +297,7 @@ impl Settings {
         let writes = vec![Write::PutOverlay(next.overlay.to_stored())];
         store.commit(Change { writes, audit: Some(audit) }).await?;
         self.put(next);
-        self.publish(&applied, who);
+        self.publish(&applied, &who);
         Ok(applied)
     }
 

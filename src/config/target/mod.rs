@@ -14,7 +14,7 @@ pub struct Targets {
     pub object_store: Vec<object_store::ObjectStore>,
 }
 
-/// What the file holds of the targets it defines: name, address and credentials.
+/// What the file holds of the targets it defines: name, address, credentials and trust.
 /// Changing them at run time would make the file say something that is not so.
 const PINNED: [(&str, &[&str]); 2] =
     [("postgres", &postgres::PINNED), ("object_store", &object_store::PINNED)];

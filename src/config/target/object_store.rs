@@ -20,7 +20,7 @@ pub enum Operation {
 }
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
-pub const PINNED: [&str; 8] = [
+pub const PINNED: [&str; 9] = [
     "name",
     "endpoint",
     "region",
@@ -29,6 +29,7 @@ pub const PINNED: [&str; 8] = [
     "secret_access_key",
     "secret_access_key_file",
     "secret_access_key_env",
+    "tls_ca_file",
 ];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

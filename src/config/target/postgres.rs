@@ -22,8 +22,18 @@ pub enum TlsMode {
 }
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
-pub const PINNED: [&str; 8] =
-    ["name", "host", "port", "database", "user", "password", "password_file", "password_env"];
+pub const PINNED: [&str; 10] = [
+    "name",
+    "host",
+    "port",
+    "database",
+    "user",
+    "password",
+    "password_file",
+    "password_env",
+    "tls",
+    "tls_ca_file",
+];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -135,7 +135,7 @@ async fn change(
             .hint("read GET /api/v1/config and send its ETag"));
     };
     let wanted = wanted.to_str().unwrap_or_default();
-    let applied = app.services.settings.apply(patch, wanted, &access.principal.who).await?;
+    let applied = app.services.settings.apply(patch, wanted, &access.principal).await?;
     let etag = applied.etag.clone();
     Ok(with_etag(Json(applied), &etag))
 }

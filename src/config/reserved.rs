@@ -1,0 +1,76 @@
+//! What a change at run time may not do, though its values are valid.
+//!
+//! A target sends what it reads from a file or a variable to the address it has, so
+//! whoever may write both could read any secret the agent can read: its own admin
+//! token, or the password of another target. Hence the file or variable of a secret
+//! is named by an administrator only, and so is the address of a run-time target
+//! that has one. What lies in the data directory is the agent's own and named by
+//! nobody at run time.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::load::Loaded;
+use super::origin::Origin;
+use super::overlay::item_above;
+use super::problem::{Problem, Problems};
+use super::target::pinned_by_file;
+use super::tree::{Branch, Key, Node};
+
+/// Whether the step from `before` to `next` may be made by `by`. Blocking: asks
+/// where files really are.
+///
+/// # Errors
+/// Every key that may not be changed so.
+pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Result<(), Problems> {
+    let (old, new) = (before.overlay.layer(&before.file).0, next.overlay.layer(&next.file).0);
+    let mut problems = Vec::new();
+    for key in changed(&old, &new) {
+        let value = new.leaf(&key).map(|leaf| &leaf.value);
+        let mut refuse = |message: &str| problems.push(Problem::new(by.clone(), &key, message));
+        if key.last().ends_with("_file") && value.is_some_and(|path| is_own(path, &next.config.data_dir)) {
+            refuse("is in the data directory, expected a file of somebody else");
+        } else if !admin && names_source(&key) && value.is_some() {
+            refuse("what is read from there goes to the target: only the scope `admin` may name it");
+        } else if !admin && pinned_by_file(&key) && sends_secret(&new, &key) {
+            refuse("a secret from a file or a variable goes there: only the scope `admin` may change it");
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+/// Keys that are set, set otherwise, or no longer set.
+fn changed(old: &Branch, new: &Branch) -> Vec<Key> {
+    let mut keys = Vec::new();
+    new.leaves(&mut |key, leaf| {
+        if old.leaf(key).is_none_or(|old| old.value != leaf.value) {
+            keys.push(key.clone());
+        }
+    });
+    old.leaves(&mut |key, _| {
+        if new.leaf(key).is_none() {
+            keys.push(key.clone());
+        }
+    });
+    keys
+}
+
+/// Whether the value names where something is read from.
+fn names_source(key: &Key) -> bool {
+    key.last().ends_with("_file") || key.last().ends_with("_env")
+}
+
+/// Whether the target that `key` belongs to has a secret from a file or a variable.
+fn sends_secret(layer: &Branch, key: &Key) -> bool {
+    let Some(item) = item_above(key) else { return false };
+    let Some(Node::Branch(table)) = layer.find(&item) else { return false };
+    table.children.iter().any(|(name, _)| names_source(&item.key(name)))
+}
+
+/// Whether `path` is in `directory`, by its name or by where links lead.
+fn is_own(path: &Value, directory: &Path) -> bool {
+    let Some(path) = path.as_str().map(Path::new) else { return false };
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    path.starts_with(directory) || real(path).starts_with(real(directory))
+}
