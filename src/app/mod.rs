@@ -187,7 +187,7 @@ impl Agent {
     }
 
     fn services(&self) -> Services {
-        let prober = self.prober.clone();
+        let (prober, settings) = (self.prober.clone(), self.settings.clone());
         Services {
             clock: self.clock.clone(),
             store: self.store.clone(),
@@ -197,9 +197,13 @@ impl Agent {
             host: self.host.subscribe(),
             targets: self.targets.subscribe(),
             probe: Arc::new(move |name| {
+                let on = settings.config().collect.enabled;
                 let prober = prober.get().cloned();
                 Box::pin(async move {
-                    let prober = prober.ok_or_else(|| String::from("probing is off (`collect.enabled`)"))?;
+                    if !on {
+                        return Err(String::from("probing is off (`collect.enabled`)"));
+                    }
+                    let prober = prober.ok_or_else(|| String::from("the store is not open yet"))?;
                     prober.probe_now(name.as_str()).await.map_err(|error| error.to_string())
                 })
             }),
@@ -239,9 +243,7 @@ impl Agent {
             supervisor: self.supervisor.clone(),
             environment: self.environment.clone(),
         };
-        if self.settings.config().collect.enabled {
-            self.probe(surroundings);
-        }
+        self.probe(surroundings);
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
         Ok(())

@@ -31,8 +31,21 @@ use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::store::{Change, Store, StoreError, Write};
 
 /// Keys that are read once, at the start; a change waits for the next one.
-const AT_START: [&str; 7] =
-    ["listen", "data_dir", "metrics", "storage", "collect.procfs", "collect.sysfs", "collect.rootfs"];
+const AT_START: [&str; 13] = [
+    "listen",
+    "data_dir",
+    "metrics.listen",
+    "storage.cap",
+    "storage.raw_retention",
+    "storage.minute_retention",
+    "storage.hour_retention",
+    "storage.max_series",
+    "storage.tail",
+    "collect.procfs",
+    "collect.sysfs",
+    "collect.rootfs",
+    "log.format",
+];
 
 /// Why a change was not made. Nothing was changed then.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What is probed: one module per kind, registered in [`plans`] and nowhere else.
+//! What is probed: one module per kind, registered in [`configured`] and nowhere else.
 //!
 //! The pattern: the configuration becomes a [`Plan`] per target, and a plan makes
 //! a [`Target`] as often as its worker is started. A target takes its
@@ -89,9 +89,15 @@ impl fmt::Debug for Plan {
     }
 }
 
+/// What is to be probed: every configured target, or nothing while collecting is
+/// switched off.
+pub fn plans(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
+    if config.collect.enabled { configured(config, surroundings) } else { Vec::new() }
+}
+
 /// Every configured target, in the order of the configuration. The one list that
 /// registers a kind.
-pub fn plans(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
+fn configured(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
     let mut plans = Vec::new();
     for section in &config.target.postgres {
         let secrets = [section.password.as_ref()];
@@ -106,7 +112,7 @@ pub fn plans(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
 
 /// Every configured target, made.
 pub fn build(config: &Config, surroundings: &Surroundings) -> Vec<Box<dyn Target>> {
-    plans(config, surroundings).iter().map(Plan::make).collect()
+    configured(config, surroundings).iter().map(Plan::make).collect()
 }
 
 fn plan<S, T>(

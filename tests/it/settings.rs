@@ -208,4 +208,12 @@ async fn a_reload_takes_the_whole_file_or_nothing() {
     assert!(applied.changed.contains(&"target.postgres[pg1].host".into()), "{applied:?}");
     assert_eq!(applied.restart, ["storage.cap"]);
     assert!(settings.config().target.postgres.is_empty() && settings.show().problems.is_empty());
+
+    // What acts at once is not said to wait.
+    let file_text = "[log]\nformat = \"json\"\n[storage]\nprofile = \"flash\"\n[metrics]\nenabled = false\nlisten = \"127.0.0.1:1\"\n";
+    std::fs::write(&file, file_text).unwrap();
+    let mut restart = settings.reload("signal").await.unwrap().restart;
+    restart.sort();
+    assert_eq!(restart, ["log.format", "metrics.listen", "storage.cap"]);
+    assert_eq!(data(&mut events)["action"], "config_changed");
 }

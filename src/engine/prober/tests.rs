@@ -125,6 +125,23 @@ async fn changing_one_target_does_not_disturb_another() {
 }
 
 #[tokio::test]
+async fn switching_collecting_off_and_on_stops_and_starts_probing() {
+    let off = |sections: &[String]| {
+        let mut off = Config::clone(&config(sections));
+        off.collect.enabled = false;
+        Arc::new(off)
+    };
+    let sections = [refusing("pg1", "")];
+    let mut running = start(&sections);
+    running.probed(&["pg1"]).await;
+    running.config.send_replace(off(&sections));
+    running.probed(&[]).await;
+    assert!(matches!(running.prober.probe_now("pg1").await, Err(ProbeNowError::Unknown { .. })));
+    running.config.send_replace(config(&sections));
+    running.probed(&["pg1"]).await;
+}
+
+#[tokio::test]
 async fn one_name_is_one_target() {
     let twice = refusing("pg1", "") + "user = \"other\"\n";
     let mut running = start(&[refusing("pg1", ""), twice]);
