@@ -8,8 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, Request, Started};
 use super::schedule::Schedule;
 use crate::base::time::Timestamp;
+use crate::model::frame::Frame;
 use crate::runtime::supervisor::TaskResult;
-use crate::targets::Target;
+use crate::targets::outcome::Outcome;
+use crate::targets::record::Recorder;
+use crate::targets::{Probed, Target};
 
 /// A probe keeps its own deadline; one that runs this much longer hangs.
 const GRACE: Duration = Duration::from_secs(5);
@@ -58,14 +61,101 @@ async fn probe(
     waiting: Vec<Request>,
 ) -> TaskResult {
     let limit = started.plan.timeout + GRACE;
-    let mut probed = tokio::time::timeout(limit, target.probe())
-        .await
-        .map_err(|_| format!("the probe did not end within {}ms", limit.as_millis()))?;
+    let ended = tokio::time::timeout(limit, target.probe()).await;
+    let hung = ended.is_err();
+    let mut probed = ended.unwrap_or_else(|_| gave_up(started, at, limit));
     probed.record.at = at;
     board.finish(started, at, &probed);
     for request in waiting {
         // Whoever asked may have given up.
         let _ = request.send(probed.record.clone());
     }
-    Ok(())
+    // The supervisor starts the worker again, with a target made anew.
+    if hung { Err(format!("the probe did not end within {}ms", limit.as_millis()).into()) } else { Ok(()) }
+}
+
+/// What is told of a probe that hangs: nothing is known of the target but that.
+fn gave_up(started: &Started, at: Timestamp, limit: Duration) -> Probed {
+    let detail = format!("the probe did not end within {}ms", limit.as_millis());
+    let limit_ms = limit.as_secs_f64() * 1000.0;
+    let mut frame = Frame::new();
+    let operations = vec![Outcome::timeout(detail).named("probe", limit_ms)];
+    let record = Recorder::new(started.plan.name.clone(), started.plan.kind)
+        .finish(at, limit_ms, operations, &mut frame);
+    Probed { record, frame }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::pin::Pin;
+
+    use super::*;
+    use crate::base::id::Name;
+    use crate::base::time::SystemClock;
+    use crate::config::Config;
+    use crate::engine::prober::Keeper;
+    use crate::model::probe::OutcomeClass;
+    use crate::runtime::bus::Bus;
+    use crate::runtime::supervisor::Supervisor;
+    use crate::targets::{Surroundings, plans};
+
+    struct Hanging(Name);
+
+    impl Target for Hanging {
+        fn name(&self) -> &Name {
+            &self.0
+        }
+
+        fn kind(&self) -> &'static str {
+            "postgres"
+        }
+
+        fn address(&self) -> String {
+            String::new()
+        }
+
+        fn interval(&self) -> Duration {
+            Duration::from_secs(30)
+        }
+
+        fn timeout(&self) -> Duration {
+            Duration::from_secs(5)
+        }
+
+        fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    struct Nowhere;
+
+    impl Keeper for Nowhere {
+        fn keep(&self, _stream: &str, _at: Timestamp, _probed: &Probed) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_hangs_is_hard_and_answered() {
+        let clock = Arc::new(SystemClock::new());
+        let surroundings = Surroundings {
+            agent: String::from("test"),
+            clock: clock.clone(),
+            supervisor: Supervisor::new(clock.clone()),
+            environment: Arc::new(BTreeMap::new()),
+        };
+        let section = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
+        let config: Config = toml::from_str(section).unwrap();
+        let shown = tokio::sync::watch::Sender::default();
+        let statuses = shown.subscribe();
+        let board = Board::new(clock.clone(), Arc::new(Nowhere), Bus::new(clock, 4), shown);
+        let started = board.reconcile(&plans(&config, &surroundings)).remove(0);
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let mut target = Hanging(Name::new("pg1").unwrap());
+        let ended = probe(&started, &board, &mut target, Timestamp(1_000), vec![answer]).await;
+        assert!(ended.unwrap_err().to_string().contains("did not end within 10000ms"));
+        let status = statuses.borrow()[0].clone();
+        assert_eq!((status.class, status.probes, status.failed), (Some(OutcomeClass::Hard), 1, 1));
+        let record = answered.await.unwrap();
+        assert_eq!((record.at, record.operations[0].code.as_str()), (Timestamp(1_000), "timeout"));
+    }
 }
