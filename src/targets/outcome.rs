@@ -9,6 +9,9 @@ use crate::runtime::network_failure::NetworkFailure;
 /// Longest detail that is kept, in characters: a server chooses the text.
 const MAX_DETAIL: usize = 300;
 
+/// The code of an operation that was not tried, because no time was left for it.
+pub const NOT_TRIED: &str = "not_tried";
+
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {

@@ -9,6 +9,7 @@ use crate::base::id::Name;
 use crate::base::time::Timestamp;
 use crate::model::frame::Frame;
 use crate::model::probe::{OperationOutcome, OutcomeClass, ProbeRecord};
+use crate::targets::outcome::NOT_TRIED;
 
 /// Counts the operations of one target and writes its series.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Recorder {
             "holdfast_probe_operation_duration_seconds",
             "How long the operation of the last probe took, in seconds.",
         );
-        for done in &record.operations {
+        // What was not tried took no time, and that is no figure.
+        for done in record.operations.iter().filter(|done| done.code != NOT_TRIED) {
             frame.push(&[kind, ("operation", &done.operation), target], done.latency_ms / 1000.0);
         }
         frame.counter(

@@ -1,5 +1,9 @@
 //! The object store probe against a real S3 server.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::sync_channel;
+
 use holdfast::model::probe::OutcomeClass::{Alive, Hard, Ok as Fine};
 use rustix::process::Signal;
 
@@ -43,6 +47,7 @@ async fn every_state_of_a_store_has_its_class_within_the_deadline() {
     garage.signal(Signal::STOP);
     let probed = probe(&mut *s3).await;
     assert_outcome(&probed.record, "put", Hard, "timeout");
+    assert_outcome(&probed.record, "get", Hard, "not_tried");
     assert_outcome(&probed.record, "delete", Hard, "timeout");
     garage.signal(Signal::CONT);
     assert_fine(&probe(&mut *s3).await.record);
@@ -71,11 +76,63 @@ async fn leftovers_are_swept_and_nothing_else_is_touched() {
     for key in others.iter().chain([&leftover]) {
         assert_eq!(bucket.put(key, b"x").await, 200);
     }
-    let probed = probe(&mut *target(&right(&garage, ""))).await;
-    assert_eq!(probed.record.class, Fine, "{:?}", probed.record);
     let mut expected = others.map(String::from);
     expected.sort();
-    assert_eq!(bucket.keys().await, expected);
+    // Where listing is no operation, it is done for the sweep, and not told.
+    for operations in ["", "operations = [\"put\", \"delete\"]"] {
+        assert_eq!(bucket.put(leftover, b"x").await, 200);
+        let probed = probe(&mut *target(&right(&garage, operations))).await;
+        assert_eq!(probed.record.class, Fine, "{:?}", probed.record);
+        assert_eq!(bucket.keys().await, expected);
+        let listed = probed.record.operations.iter().any(|done| done.operation == "list");
+        assert_eq!(listed, operations.is_empty());
+    }
+}
+
+/// A store that takes and deletes objects, and never answers anything else. Tells
+/// of every request by its first line.
+fn forgetful() -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, heard) = sync_channel(64);
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let told = told.clone();
+            std::thread::spawn(move || {
+                let mut text = [0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut text) {
+                    let text = String::from_utf8_lossy(&text[..length]).into_owned();
+                    let (Some(line), Some(method)) = (text.lines().next(), text.split(' ').next()) else {
+                        return;
+                    };
+                    let _ = match method {
+                        "PUT" | "DELETE" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+                        _ => Ok(()),
+                    };
+                    let _ = told.try_send(line.to_owned());
+                }
+            });
+        }
+    });
+    (port, heard)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_is_deleted_though_the_store_is_too_slow_for_the_rest() {
+    let (port, heard) = forgetful();
+    let mut slow = target(&format!(
+        "[[target.object_store]]\nname = \"s3\"\nendpoint = \"http://127.0.0.1:{port}\"\nbucket = \"b\"\n\
+         access_key_id = \"k\"\nsecret_access_key = \"s\"\ntimeout = \"2s\"\n"
+    ));
+    let record = probe(&mut *slow).await.record;
+    assert_outcome(&record, "put", Fine, "");
+    assert_outcome(&record, "head", Hard, "timeout");
+    assert_outcome(&record, "get", Hard, "not_tried");
+    assert_outcome(&record, "list", Hard, "not_tried");
+    let lines: Vec<_> = heard.try_iter().collect();
+    let put = lines.iter().find(|line| line.starts_with("PUT ")).unwrap();
+    let deleted = put.replacen("PUT", "DELETE", 1);
+    assert!(lines.contains(&deleted), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

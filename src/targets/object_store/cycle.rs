@@ -3,8 +3,10 @@
 //! ```text
 //! put --> head --> get --> list --> delete --> (head is 404) --> sweep leftovers
 //! ```
-//! Every configured operation is tried and recorded in every cycle: a store that
-//! refuses writes but serves reads shows as exactly that. Without a canary (not
+//! Every configured operation is recorded in every cycle: a store that refuses
+//! writes but serves reads shows as exactly that. A share of the deadline is kept
+//! for DELETE, so that a slow store does not fill with canaries; an operation whose
+//! time is spent before it begins is `not_tried`. Without a canary (not
 //! configured, or not stored) HEAD asks for the bucket and GET for an object that
 //! does not exist, whose absence is the healthy answer. **Invariant:** no key
 //! outside the agent's own prefix is named in any request.
@@ -24,7 +26,7 @@ use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::target::object_store::Operation;
 use crate::model::probe::{OperationOutcome, OutcomeClass};
 use crate::runtime::http_client::{Answer, HttpClient};
-use crate::targets::outcome::Outcome;
+use crate::targets::outcome::{NOT_TRIED, Outcome};
 
 /// Answers larger than this are cut off, bytes. A listing of [`LISTED`] keys needs
 /// about a quarter of it.
@@ -36,6 +38,8 @@ const SWEPT: usize = 10;
 /// Added to the deadline before another cycle's canary counts as left over: the
 /// clocks of two agents with one name may differ.
 const GRACE: Duration = Duration::from_secs(120);
+/// The part of the deadline that only DELETE and the sweep may use.
+const KEPT_FOR_DELETE: u32 = 4;
 
 /// What one cycle needs.
 pub struct Cycle {
@@ -47,7 +51,10 @@ pub struct Cycle {
     pub clock: Arc<dyn Clock>,
     pub now: Timestamp,
     pub timeout: Duration,
+    /// Of the requests that follow.
     pub deadline: Instant,
+    /// Ask for leftovers though `list` is not one of the operations.
+    pub looks_for_leftovers: bool,
 }
 
 /// The operations of a cycle, and how long it took without the sweep.
@@ -73,15 +80,23 @@ pub const fn word(operation: Operation) -> &'static str {
 
 impl Cycle {
     /// Runs the configured operations one after the other.
-    pub async fn run(self) -> Ran {
+    pub async fn run(mut self) -> Ran {
         let started = self.clock.monotonic();
         let deletes = self.operations.contains(&Operation::Delete);
+        let leaves = deletes && self.operations.contains(&Operation::Put);
+        let end = self.deadline;
+        let early = if leaves { end - self.timeout / KEPT_FOR_DELETE } else { end };
         let canary = Canary::new(&self.prefix, self.now, !deletes);
         let mut stored = false;
         let mut leftovers = Vec::new();
         let mut operations = Vec::new();
         for operation in ORDER {
             if !self.operations.contains(&operation) {
+                continue;
+            }
+            self.deadline = if operation == Operation::Delete { end } else { early };
+            if Instant::now() >= self.deadline {
+                operations.push(self.not_tried(&operations).named(word(operation), 0.0));
                 continue;
             }
             let began = self.clock.monotonic();
@@ -99,10 +114,25 @@ impl Cycle {
             operations.push(done.named(word(operation), self.millis_since(began)));
         }
         let latency_ms = self.millis_since(started);
+        self.deadline = end;
+        if leaves && self.looks_for_leftovers && !self.operations.contains(&Operation::List) {
+            // Not an operation of the target: whether it is permitted is not its state.
+            let _ = self.list(None, &mut leftovers).await;
+        }
         if deletes {
             self.sweep(leftovers).await;
         }
         Ran { operations, latency_ms }
+    }
+
+    /// The time went to the operations before: their class, and a timeout where each
+    /// of them went well.
+    fn not_tried(&self, before: &[OperationOutcome]) -> Outcome {
+        let worst = before.iter().map(|done| done.class).max().unwrap_or(OutcomeClass::Ok);
+        let class = if worst == OutcomeClass::Ok { OutcomeClass::Hard } else { worst };
+        let spent = self.timeout.as_millis();
+        let detail = format!("not tried: the operations before it took their share of the {spent}ms");
+        Outcome::new(class, NOT_TRIED, detail)
     }
 
     fn millis_since(&self, began: Monotonic) -> f64 {

@@ -34,6 +34,9 @@ use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::runtime::tls;
 
 const KIND: &str = "object_store";
+/// Where listing is not an operation, leftovers are looked for in the first cycle
+/// and then in every one of so many.
+const CYCLES_PER_LOOK: u64 = 20;
 
 /// See the module.
 pub struct ObjectStoreTarget {
@@ -50,6 +53,7 @@ pub struct ObjectStoreTarget {
     recorder: Recorder,
     client: Option<HttpClient>,
     authorities: Solitary,
+    cycles: u64,
 }
 
 impl ObjectStoreTarget {
@@ -80,6 +84,7 @@ impl ObjectStoreTarget {
             supervisor: surroundings.supervisor.clone(),
             client: None,
             authorities: Solitary::default(),
+            cycles: 0,
         }
     }
 
@@ -102,6 +107,8 @@ impl ObjectStoreTarget {
         let secret = self.secret.read(deadline).await;
         let secret =
             secret.map_err(|error| Outcome::configuration("secret_access_key", error.to_string()))?;
+        let looks_for_leftovers = self.cycles.is_multiple_of(CYCLES_PER_LOOK);
+        self.cycles += 1;
         Ok(Cycle {
             bucket: self.bucket.clone(),
             client: self.client(deadline).await?,
@@ -112,6 +119,7 @@ impl ObjectStoreTarget {
             now,
             timeout: self.timeout,
             deadline,
+            looks_for_leftovers,
         })
     }
 
