@@ -2,7 +2,7 @@
 //! stops it.
 //!
 //! ```text
-//! lock directory -> bind listeners -> /livez answers
+//! lock directory (a new one once the ports are ours) -> bind listeners -> /livez answers
 //!                -> open store (blocking thread) -> overlay -> token -> flusher, prober, sampler
 //!                -> first tick -> ready
 //! signal -> listeners, collectors, engine (each in its phase) -> store's last flush -> end
@@ -103,7 +103,14 @@ impl Agent {
         let mut signals = Signals::listen()?;
         let config = loaded.config.clone();
         let level = logging::start(&config.log);
+        // Who started twice on one store is told so, and not that the port is taken. A
+        // directory that is not there is nobody's: a taken port must not make it.
+        let early = if config.data_dir.exists() { None } else { Some(bind(&config).await?) };
         let directory = Directory::claim(&config.data_dir)?;
+        let bound = match early {
+            Some(bound) => bound,
+            None => bind(&config).await?,
+        };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bus = Bus::new(clock.clone(), EVENTS);
         let environment = loaded.sources.environment.iter();
@@ -124,7 +131,7 @@ impl Agent {
             directory,
         };
         logging::follow(&agent.supervisor, agent.settings.subscribe(), level);
-        agent.listen(&config).await?;
+        agent.listen(&config, bound).await?;
         let running = async {
             agent.open_store(&config).await?;
             agent.watch();
@@ -141,24 +148,22 @@ impl Agent {
         }
     }
 
-    /// Binds every listener; from here on `/livez` answers.
-    async fn listen(&self, config: &Config) -> Result<(), AppError> {
+    /// Serves every listener; from here on `/livez` answers.
+    async fn listen(&self, config: &Config, bound: Bound) -> Result<(), AppError> {
         let front = Front::new(self.services());
         let mut addresses = Vec::new();
-        for address in &config.listen {
-            let listener = match address.strip_prefix("unix:") {
-                Some(path) => Listener::unix(Path::new(path)).await,
-                None => Listener::tcp(address).await,
-            };
-            let listener =
-                listener.map_err(|reason| AppError::Listen { address: address.clone(), reason })?;
+        for (address, listener) in bound.listen {
             addresses.extend(listener.address().map(|bound| format!("http://{bound}/ui/")));
             self.serve(format!("listen {address}"), listener, front.clone());
         }
-        if let Some(address) = &config.metrics.listen {
-            let listener = Listener::tcp(address).await;
+        for address in &config.listen {
+            let Some(path) = address.strip_prefix("unix:") else { continue };
+            let listener = Listener::unix(Path::new(path)).await;
             let listener =
                 listener.map_err(|reason| AppError::Listen { address: address.clone(), reason })?;
+            self.serve(format!("listen {address}"), listener, front.clone());
+        }
+        if let Some((address, listener)) = bound.metrics {
             self.serve(format!("listen metrics {address}"), listener, front.only_metrics());
         }
         let socket = self.directory.socket();
@@ -315,6 +320,29 @@ impl Agent {
             Err(_) => tracing::error!("the store did not close in time"),
         }
     }
+}
+
+/// TCP listeners that are bound and not served yet, with what was configured.
+struct Bound {
+    listen: Vec<(String, Listener)>,
+    metrics: Option<(String, Listener)>,
+}
+
+/// Takes the ports. Leaves nothing behind when one of them is taken.
+async fn bind(config: &Config) -> Result<Bound, AppError> {
+    let tcp = async |address: &String| match Listener::tcp(address).await {
+        Ok(listener) => Ok((address.clone(), listener)),
+        Err(reason) => Err(AppError::Listen { address: address.clone(), reason }),
+    };
+    let mut listen = Vec::new();
+    for address in config.listen.iter().filter(|address| !address.starts_with("unix:")) {
+        listen.push(tcp(address).await?);
+    }
+    let metrics = match &config.metrics.listen {
+        Some(address) => Some(tcp(address).await?),
+        None => None,
+    };
+    Ok(Bound { listen, metrics })
 }
 
 /// What the process may be told.

@@ -14,8 +14,9 @@ use super::Global;
 use super::exit::{CONFIGURATION, Done, Failure, OK, USAGE};
 use super::output::{note, print, print_json};
 use super::surroundings::Surroundings;
-use crate::config::load::{Loaded, load};
+use crate::config::load::{Loaded, load, load_text};
 use crate::config::overlay::Overlay;
+use crate::config::problem::Problems;
 use crate::config::storage::Profile;
 
 #[derive(Args, Debug)]
@@ -31,18 +32,23 @@ pub struct SetupArguments {
 pub fn setup(arguments: &SetupArguments, global: &Global, surroundings: &Surroundings) -> Done {
     let path = surroundings.config_file(global).unwrap_or_else(|| surroundings.own_config_file());
     let created = !path.exists();
-    if created {
+    let mut sources = surroundings.sources(global, Vec::new());
+    sources.file = Some(path.clone());
+    let wrong = |problems: Problems| Failure::new(CONFIGURATION, problems);
+    let loaded = if created {
         let data_dir = surroundings.data_dir(global);
         let disk = Disk::below(&data_dir, Path::new("/sys"));
         let profile = choose(&disk, arguments, surroundings)?;
-        write_new(&path, &document(&data_dir, profile))?;
+        let text = document(&data_dir, profile);
+        // Checked first: what is refused leaves nothing behind.
+        let name = path.display().to_string();
+        let loaded = load_text(sources, &name, &text, Overlay::default()).map_err(wrong)?;
+        write_new(&path, &text)?;
+        loaded
     } else {
         note(&format!("{} is there and stays as it is", path.display()));
-    }
-    let mut sources = surroundings.sources(global, Vec::new());
-    sources.file = Some(path.clone());
-    let loaded =
-        load(sources, Overlay::default()).map_err(|problems| Failure::new(CONFIGURATION, problems))?;
+        load(sources, Overlay::default()).map_err(wrong)?
+    };
     let data_dir = loaded.config.data_dir.clone();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir).map_err(|error| {
         Failure::io(format!("cannot create the data directory {}", data_dir.display()), &error)

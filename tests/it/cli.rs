@@ -329,6 +329,14 @@ fn setup_writes_a_first_configuration_once() {
 }
 
 #[test]
+fn setup_that_is_refused_leaves_nothing_behind() {
+    let home = Home::new();
+    let ran = home.run(&["setup", "--yes", "--config", "h.toml", "--data-dir", "relative"]);
+    assert!(ran.code == 78 && ran.error.contains("`relative` is not absolute"), "{ran:?}");
+    assert!(!home.join("h.toml").exists() && !home.join("relative").exists());
+}
+
+#[test]
 fn the_example_is_printed_and_valid() {
     let home = Home::new();
     let ran = home.run(&["config", "example"]);
