@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::environment::Environment;
+use super::target::postgres::TlsMode;
 use crate::base::units::{ByteSize, Span};
 
 /// Something wrong at a key; `element` is the index in a list.
@@ -21,6 +22,8 @@ pub struct Finding {
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Targets of one kind; each has a worker and connections of its own.
 const MOST_TARGETS: usize = 256;
+/// Parts of the agent that health tells of beside the targets.
+const PARTS: [&str; 4] = ["store", "storage", "database", "scst"];
 const SMALLEST_CAP: ByteSize = ByteSize::mebibytes(16);
 
 /// Everything that is wrong with `config`. Files it names must be readable.
@@ -147,6 +150,12 @@ impl Checker<'_> {
             self.variable(&format!("{key}.password_env"), target.password_env.as_deref());
             self.file(&format!("{key}.password_file"), target.password_file.as_deref());
             self.file(&format!("{key}.tls_ca_file"), target.tls_ca_file.as_deref());
+            if target.tls_ca_file.is_some() && target.tls != TlsMode::VerifyFull {
+                self.say(
+                    format!("{key}.tls_ca_file"),
+                    "has no effect: the server is not verified, expected `tls` = \"verify-full\" beside it",
+                );
+            }
         }
     }
 
@@ -159,6 +168,18 @@ impl Checker<'_> {
             }
             if target.bucket.is_empty() {
                 self.say(format!("{key}.bucket"), "empty, expected the name of a bucket");
+            } else if !is_bucket(&target.bucket) {
+                let message = format!(
+                    "`{}` is not the name of a bucket, expected letters, digits, `-`, `_` and single dots",
+                    target.bucket
+                );
+                self.say(format!("{key}.bucket"), message);
+            }
+            if target.tls_ca_file.is_some() && !target.endpoint.starts_with("https://") {
+                self.say(
+                    format!("{key}.tls_ca_file"),
+                    "has no effect: nobody is verified, expected an `endpoint` with https:// beside it",
+                );
             }
             if target.operations.is_empty() {
                 self.say(
@@ -191,6 +212,10 @@ impl Checker<'_> {
             let message =
                 format!("{timeout} is longer than the interval of {interval}, expected at most that");
             self.say(format!("{key}.timeout"), message);
+        }
+        if PARTS.contains(&name) {
+            let message = format!("`{name}` is what health calls a part of the agent, expected another name");
+            self.say(format!("{key}.name"), message);
         }
         match self.names.get(name) {
             Some(other) => {
@@ -269,14 +294,21 @@ fn is_origin(text: &str) -> bool {
     rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', ' ']))
 }
 
+/// Whether it stays one step of a path: buckets are addressed by path.
+fn is_bucket(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    name.bytes().all(plain) && name != "." && !name.contains("..")
+}
+
 fn endpoint(text: &str) -> Result<(), String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
-    if host.contains('@') {
+    // Before anything that shows the text: what is before the @ may be a password.
+    if text.contains('@') {
         return Err(String::from(
             "has credentials in it, expected them in access_key_id and secret_access_key_file",
         ));
     }
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
     let port_fits =
         host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']') || port.parse::<u16>().is_ok());
     if host.is_empty() || host.contains(['/', '?', '#', ' ']) || !port_fits {
@@ -314,6 +346,14 @@ mod tests {
         }
         for bad in ["127.0.0.1:3900", "http://", "s3://x", "http://a:b", "http://u:p@h", "http://h/bucket"] {
             assert!(endpoint(bad).is_err(), "{bad}");
+        }
+        for secret in ["https://u:geheim@h", "s3://u:geheim@h", "u:geheim@h"] {
+            assert!(!endpoint(secret).unwrap_err().contains("geheim"), "{secret}");
+        }
+        for (name, good) in
+            [("backups", true), ("a.b-c_D", true), ("a/b", false), ("..", false), ("a..b", false)]
+        {
+            assert_eq!(is_bucket(name), good, "{name}");
         }
     }
 }

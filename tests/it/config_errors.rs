@@ -25,6 +25,22 @@ fn every_kind_of_slip_is_one_line_with_its_place_and_exit_78() {
         ("[collect]\ninterval = 30", "h.toml:2:12: key collect.interval: expected a duration with its unit"),
         ("[storage]\ncap = \"1 apple\"", "h.toml:2:7: key storage.cap: `1 apple` is not a size"),
         (
+            "[[target.postgres]]\nname = \"store\"\nhost = \"h\"",
+            "h.toml:2:8: key target.postgres[store].name: `store` is what health calls a part of the agent",
+        ),
+        (
+            "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\ntls_ca_file = \"/etc/passwd\"",
+            "h.toml:4:15: key target.postgres[a].tls_ca_file: has no effect: the server is not verified, expected `tls`",
+        ),
+        (
+            "[[target.object_store]]\nname = \"a\"\nendpoint = \"http://h\"\nbucket = \"b\"\naccess_key_id = \"k\"\nsecret_access_key = \"s\"\ntls_ca_file = \"/etc/passwd\"",
+            "h.toml:7:15: key target.object_store[a].tls_ca_file: has no effect: nobody is verified, expected an `endpoint`",
+        ),
+        (
+            "[[target.object_store]]\nname = \"a\"\nendpoint = \"http://h\"\nbucket = \"../b\"\naccess_key_id = \"k\"\nsecret_access_key = \"s\"",
+            "h.toml:4:10: key target.object_store[a].bucket: `../b` is not the name of a bucket",
+        ),
+        (
             "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\n[[target.postgres]]\nname = \"a\"\nhost = \"h\"",
             "h.toml:5:1: key target.postgres[a].name: the name `a` is already taken by the one at h.toml:2:1",
         ),
