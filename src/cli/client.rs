@@ -134,6 +134,11 @@ impl Client {
         Ok(Self { place: Place::Url(url.trim_end_matches('/').to_owned()), token })
     }
 
+    /// Whether the agent of this host is asked, through its socket.
+    pub const fn is_local(&self) -> bool {
+        matches!(self.place, Place::Socket(_))
+    }
+
     /// # Errors
     /// The agent cannot be reached or did not answer in time.
     pub async fn get(&self, path: &str) -> Result<Answer, Failure> {

@@ -43,7 +43,7 @@ pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundi
             let shown = agent_or_file(
                 global,
                 surroundings,
-                "/api/v1/config",
+                async |client| client.fetch("/api/v1/config").await,
                 |loaded| json!({"values": view::values(loaded), "warnings": loaded.warnings}),
             )?;
             show(&shown, *origin, global)?;
@@ -53,28 +53,28 @@ pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundi
             diff(&block_on(client.fetch("/api/v1/config/diff"))?, global)?;
         }
         ConfigCommand::Export => {
-            let client = Client::new(global, surroundings)?;
-            let asked = block_on(async { client.get("/api/v1/config/export").await?.success() });
-            let exported = match asked {
-                Ok(answer) => answer.text(),
-                Err(failure) if failure.code == UNREACHABLE => view::export(&offline(global, surroundings)?),
-                Err(failure) => return Err(failure),
-            };
+            let exported = agent_or_file(
+                global,
+                surroundings,
+                async |client| Ok(client.get("/api/v1/config/export").await?.success()?.text()),
+                view::export,
+            )?;
             print(&exported)?;
         }
     }
     Ok(OK)
 }
 
-fn agent_or_file(
+/// What the agent says; where none runs on this host, what one would start with.
+fn agent_or_file<T>(
     global: &Global,
     surroundings: &Surroundings,
-    path: &str,
-    make: impl FnOnce(&Loaded) -> Value,
-) -> Result<Value, Failure> {
+    ask: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    make: impl FnOnce(&Loaded) -> T,
+) -> Result<T, Failure> {
     let client = Client::new(global, surroundings)?;
-    match block_on(client.fetch(path)) {
-        Err(failure) if failure.code == UNREACHABLE && global.url.is_none() => {
+    match block_on(ask(&client)) {
+        Err(failure) if failure.code == UNREACHABLE && client.is_local() => {
             Ok(make(&offline(global, surroundings)?))
         }
         other => other,

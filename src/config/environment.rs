@@ -18,7 +18,8 @@ pub type Environment = BTreeMap<String, String>;
 
 const PREFIX: &str = "HOLDFAST_";
 /// Variables of that prefix that are not keys of the configuration.
-const OTHERS: [&str; 4] = ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_URL", "HOLDFAST_WEB"];
+const OTHERS: [&str; 5] =
+    ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
 /// Plain names that other programs of the same families use.
 const PLAIN: [(&str, &str); 3] = [
     ("MONITORING_AUTO_START", "collect.enabled"),
@@ -114,6 +115,7 @@ mod tests {
         let around = environment(&[
             ("HOLDFAST_STORAGE_CPA", "1GiB"),
             ("HOLDFAST_TOKEN", "x"),
+            ("HOLDFAST_TOKEN_FILE", "/x"),
             ("STORAGE", "y"),
             ("HOLDFAST_STORAGE_CAP", " "),
         ]);

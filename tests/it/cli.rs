@@ -296,6 +296,14 @@ fn the_configuration_is_shown_with_its_origins_without_an_agent_too() {
     assert!(ran.error.contains("no agent is running here"), "{ran:?}");
     let ran = home.run(&["config", "export", "--config", "h.toml"]);
     assert!(ran.output.contains("[storage]\ncap = \"64MiB\"\n"), "{ran:?}");
+    // Whoever asks for another agent is not told of this host.
+    for command in ["show", "export"] {
+        let ran = home.run(&["config", command, "--config", "h.toml", "--url", "http://127.0.0.1:1"]);
+        assert!(ran.code == 69 && ran.output.is_empty(), "{ran:?}");
+        let asked = home.command(&["config", command]).env("HOLDFAST_URL", "http://127.0.0.1:1").output();
+        let ran = Ran::of(asked.unwrap());
+        assert!(ran.code == 69 && ran.output.is_empty(), "{ran:?}");
+    }
 }
 
 #[test]
