@@ -2,6 +2,7 @@
 //! the file, and a file that would say the same. Secrets are masked in all of it.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -90,11 +91,35 @@ fn one(loaded: &Loaded, key: &Key, value: &Value, default: &Value) -> ValueView 
     }
 }
 
-/// What identifies the effective configuration, quoted as in an HTTP header.
+/// Of this process. An ETag is shown: without a salt it would tell whether a guess
+/// at a secret is right. `None` where the system gives no random numbers; then
+/// secrets are left out.
+fn salt() -> Option<&'static [u8; 32]> {
+    static SALT: OnceLock<Option<[u8; 32]>> = OnceLock::new();
+    let made = || {
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).is_ok().then_some(salt)
+    };
+    SALT.get_or_init(made).as_ref()
+}
+
+/// What identifies the effective configuration, quoted as in an HTTP header. With a
+/// secret in it, another one after every start.
 pub fn etag(loaded: &Loaded) -> String {
     let mut hasher = Sha256::new();
     for view in values(loaded) {
         hasher.update(serde_json::to_vec(&view).unwrap_or_default());
+    }
+    if let Some(salt) = salt() {
+        loaded.tree.leaves(&mut |key, leaf| {
+            if let (true, Some(secret)) = (key.is_secret(), leaf.value.as_str()) {
+                let name = key.to_string();
+                for part in [salt.as_slice(), name.as_bytes(), secret.as_bytes()] {
+                    hasher.update((part.len() as u64).to_be_bytes());
+                    hasher.update(part);
+                }
+            }
+        });
     }
     let digest = hasher.finalize();
     let mut text = String::from("\"");
@@ -105,12 +130,21 @@ pub fn etag(loaded: &Loaded) -> String {
     text
 }
 
-/// Keys whose value differs between two configurations.
+/// Keys whose value differs between two configurations. A secret that was replaced
+/// is one of them, though both are shown masked.
 pub fn changed(before: &Loaded, after: &Loaded) -> Vec<String> {
+    let secret = |loaded: &Loaded, key: &Key| loaded.tree.leaf(key).map(|leaf| leaf.value.clone());
+    let same_secret = |key: &str| {
+        let key = Key::parse(key);
+        !key.is_secret() || secret(before, &key) == secret(after, &key)
+    };
     let (before, after) = (values(before), values(after));
     let mut keys: Vec<String> = after
         .iter()
-        .filter(|view| !before.iter().any(|old| old.key == view.key && old.value == view.value))
+        .filter(|view| {
+            let kept = before.iter().any(|old| old.key == view.key && old.value == view.value);
+            !kept || !same_secret(&view.key)
+        })
         .map(|view| view.key.clone())
         .collect();
     let gone = before.iter().filter(|old| !after.iter().any(|view| view.key == old.key));

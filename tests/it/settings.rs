@@ -187,6 +187,30 @@ async fn whoever_may_write_targets_may_not_read_secrets_through_them() {
 }
 
 #[tokio::test]
+async fn another_secret_in_the_file_is_a_change_that_is_told_without_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("h.toml");
+    std::fs::write(&file, format!("{PG1}password = \"first-one\"\n")).unwrap();
+    let (settings, mut events) = settings(directory.path());
+    let store = open(directory.path());
+    settings.attach(&store).unwrap();
+    let before = settings.etag();
+    assert_eq!(settings.reload("signal").await.unwrap().changed, Vec::<String>::new());
+    assert_eq!(settings.etag(), before);
+
+    std::fs::write(&file, format!("{PG1}password = \"second-one\"\n")).unwrap();
+    let applied = settings.reload("signal").await.unwrap();
+    assert_eq!(applied.changed, ["target.postgres[pg1].password"]);
+    assert_ne!(applied.etag, before);
+    assert_eq!(data(&mut events)["changed"][0], "target.postgres[pg1].password");
+    let (audit, total) = store.audit(10, 0).unwrap();
+    assert_eq!((total, audit[0].detail.as_str()), (1, "target.postgres[pg1].password: \"***\" -> \"***\""));
+    // A change made from the state before the rotation is one from an old state.
+    let stale = settings.apply(json!({"log": {"level": "debug"}}), &before, "token:admin").await.unwrap_err();
+    assert!(matches!(stale, ApplyError::Stale { .. }), "{stale}");
+}
+
+#[tokio::test]
 async fn a_reload_takes_the_whole_file_or_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("h.toml");
