@@ -16,8 +16,8 @@ use crate::config::tree::Key;
 /// Where the configuration is when nobody says.
 const SYSTEM_CONFIG: &str = "/etc/holdfast/holdfast.toml";
 
-/// See the module.
-#[derive(Clone, Debug)]
+/// See the module. Has no `Debug`: the environment holds secrets.
+#[derive(Clone)]
 pub struct Surroundings {
     pub environment: Environment,
     pub root: bool,

@@ -7,6 +7,7 @@
 //! key is noted, taken out, and the tree is read again. A configuration is taken
 //! whole or not at all; nothing here changes anything outside.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ use super::tree::{Branch, Key, Leaf, Node};
 const MOST_PROBLEMS: usize = 100;
 
 /// What the configuration is made from, besides the overlay. Kept for reloading.
-#[derive(Clone, Debug, Default)]
+/// `Debug` leaves out the environment, where anything may stand.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// `None`: run on defaults.
     pub file: Option<PathBuf>,
@@ -37,7 +39,18 @@ pub struct Sources {
     pub flags: Vec<Flag>,
 }
 
-/// A flag of the command line that sets a key.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("data_dir", &self.data_dir)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A flag of the command line that sets a key; never a secret, which every user
+/// of the host could read there.
 #[derive(Clone, Debug)]
 pub struct Flag {
     /// `--listen`

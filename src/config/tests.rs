@@ -464,6 +464,16 @@ fn stored_values_that_no_longer_fit_can_be_told_apart() {
 }
 
 #[test]
+fn debugging_shows_no_secret() {
+    let file = format!("{PG1}password = \"geheim-1\"");
+    let around = [("HOLDFAST_TARGET_POSTGRES_PG1_USER", "me"), ("SOME_TOKEN", "geheim-2")];
+    let loaded = load_text(sources(&around), "h.toml", &file, Overlay::default()).unwrap();
+    let shown = format!("{loaded:?} {loaded:#?} {:?} {:?}", loaded.sources, loaded.tree);
+    assert!(!shown.contains("geheim"), "{shown}");
+    assert!(shown.contains("h.toml"), "{shown}");
+}
+
+#[test]
 fn a_named_pipe_is_no_password_file() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");

@@ -97,8 +97,9 @@ impl fmt::Display for Key {
     }
 }
 
-/// A value as it was written.
-#[derive(Clone, Debug)]
+/// A value as it was written. It does not know its key, and so not whether it is a
+/// secret: `Debug` shows none.
+#[derive(Clone)]
 pub struct Leaf {
     pub value: Value,
     /// In a file: the position of the key.
@@ -106,6 +107,12 @@ pub struct Leaf {
     /// In a file: the position of the value and, for a list, of its elements.
     pub value_at: Option<Position>,
     pub elements: Vec<Position>,
+}
+
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leaf").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Leaf {
