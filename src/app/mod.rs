@@ -182,7 +182,7 @@ impl Agent {
     fn serve(&self, name: String, listener: Listener, front: Front) {
         let listener = Arc::new(listener);
         let supervisor = self.supervisor.clone();
-        self.supervisor.spawn(name, Policy::Restart, Phase::Serve, move |stop| {
+        self.supervisor.spawn(name, Policy::Essential, Phase::Serve, move |stop| {
             let (listener, front, supervisor) = (listener.clone(), front.clone(), supervisor.clone());
             async move {
                 serve(&listener, &front, &supervisor, &stop).await;

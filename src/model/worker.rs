@@ -18,7 +18,7 @@ pub enum WorkerState {
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct WorkerStatus {
     pub name: String,
-    /// `essential`, `restart` or `disposable`.
+    /// `essential` or `restart`.
     pub policy: &'static str,
     pub state: WorkerState,
     #[serde(with = "crate::model::event::rfc3339")]

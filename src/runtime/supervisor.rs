@@ -3,9 +3,9 @@
 //! ```text
 //!            ok                    error or panic
 //! running ------> (gone)    running -----------------> by policy:
-//!                             Essential   the process shuts down with the reason
 //!                             Restart     backoff 0.1 s to 30 s, then running again
-//!                             Disposable  failed, logged
+//!                             Essential   the same; at the fifth failure without a steady
+//!                                         minute the process shuts down with the reason
 //! ```
 //! A task takes no input but its cancellation token and may be started twice, so
 //! that starting it again is always right. Shutting down goes phase by phase and
@@ -30,9 +30,9 @@ use crate::model::worker::{WorkerState, WorkerStatus};
 /// What a failure means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Policy {
+    /// Without it the agent is of no use to anybody, e.g. a listener.
     Essential,
     Restart,
-    Disposable,
 }
 
 impl Policy {
@@ -40,7 +40,6 @@ impl Policy {
         match self {
             Self::Essential => "essential",
             Self::Restart => "restart",
-            Self::Disposable => "disposable",
         }
     }
 }
@@ -52,13 +51,13 @@ pub enum Phase {
     Serve,
     /// Collectors and probers.
     Collect,
-    /// What turns samples into events and writes.
+    /// What turns samples into events and writes, last.
     Engine,
-    /// The store, last.
-    Store,
 }
 
-const PHASES: [Phase; 4] = [Phase::Serve, Phase::Collect, Phase::Engine, Phase::Store];
+const PHASES: [Phase; 3] = [Phase::Serve, Phase::Collect, Phase::Engine];
+/// Failures of an essential task, without a steady time between them, that end the process.
+const FATAL_FAILURES: u32 = 5;
 const RESTART: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
 /// A task that ran this long without failing starts its backoff anew.
 const STEADY: Duration = Duration::from_secs(60);
@@ -178,9 +177,9 @@ impl Supervisor {
             self.inner.stops[&phase].cancel();
             let tracker = &self.inner.trackers[&phase];
             tracker.close();
-            // Half of what is left, so that a stuck phase leaves time for the store.
+            // Half of what is left, so that a stuck phase leaves time for the next.
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let share = if phase == Phase::Store { left } else { left / 2 };
+            let share = if phase == Phase::Engine { left } else { left / 2 };
             let _ = tokio::time::timeout(share, tracker.wait()).await;
         }
         let alive = [WorkerState::Running, WorkerState::Backoff];
@@ -221,17 +220,14 @@ impl Supervisor {
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
             tracing::error!(worker = name, %error, "worker failed");
-            match policy {
-                Policy::Disposable => return self.set(id, WorkerState::Failed, Some(error)),
-                Policy::Essential => {
-                    self.inner.fatal.send_replace(Some(format!("{name}: {error}")));
-                    return self.set(id, WorkerState::Failed, Some(error));
-                }
-                Policy::Restart => self.set(id, WorkerState::Backoff, Some(error)),
-            }
             if self.ran_since(started) >= STEADY {
                 attempt = 0;
             }
+            if policy == Policy::Essential && attempt + 1 >= FATAL_FAILURES {
+                self.inner.fatal.send_replace(Some(format!("{name}: {error}")));
+                return self.set(id, WorkerState::Failed, Some(error));
+            }
+            self.set(id, WorkerState::Backoff, Some(error));
             tokio::select! {
                 () = stop.cancelled() => return self.forget(id),
                 () = tokio::time::sleep(RESTART.wait(attempt, 1.0)) => {}
@@ -312,18 +308,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_essential_failure_is_fatal_and_a_disposable_one_is_not() {
+    async fn an_essential_task_that_cannot_be_kept_up_is_fatal_and_another_is_not() {
         let supervisor = supervisor();
-        supervisor.spawn("aside", Policy::Disposable, Phase::Serve, |_| async { Err("first".into()) });
-        supervisor.spawn("writer", Policy::Essential, Phase::Store, |_| async { Err("second".into()) });
-        assert_eq!(supervisor.fatal().await, "writer: second");
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = runs.clone();
+        supervisor.spawn("aside", Policy::Restart, Phase::Serve, |_| async { Err("first".into()) });
+        supervisor.spawn("listener", Policy::Essential, Phase::Serve, move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Err("second".into()) }
+        });
+        assert_eq!(supervisor.fatal().await, "listener: second");
+        assert_eq!(runs.load(Ordering::SeqCst), FATAL_FAILURES);
     }
 
     #[tokio::test(start_paused = true)]
     async fn phases_stop_in_order_and_a_stuck_worker_is_named() {
         let supervisor = supervisor();
         let order = Arc::new(Mutex::new(Vec::new()));
-        for (name, phase) in [("store", Phase::Store), ("listener", Phase::Serve)] {
+        for (name, phase) in [("flusher", Phase::Engine), ("listener", Phase::Serve)] {
             let order = order.clone();
             supervisor.spawn(name, Policy::Restart, phase, move |stop| {
                 let order = order.clone();
@@ -339,6 +341,6 @@ mod tests {
             Ok(())
         });
         assert_eq!(supervisor.shutdown(Duration::from_secs(8)).await, ["stuck"]);
-        assert_eq!(*order.lock().unwrap(), ["listener", "store"]);
+        assert_eq!(*order.lock().unwrap(), ["listener", "flusher"]);
     }
 }
