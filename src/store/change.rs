@@ -10,7 +10,7 @@ use super::api::{Change, StoreError, Write};
 use super::fault::Fault;
 use super::record::Raw;
 use super::records::{AuditRecord, OverlayRecord, TokenRecord};
-use super::shared::{lock, write};
+use super::shared::write;
 use super::tables::{AUDIT, CONFIG, TOKENS};
 use super::writer::Writer;
 use crate::model::access::AuditEntry;
@@ -86,8 +86,7 @@ impl Writer {
             Ok(())
         })?;
         let audited = changes.iter().filter(|change| change.audit.is_some()).count() as u64;
-        self.next_audit += audited;
-        lock(&self.shared.ledger).rows += audited;
+        self.next_audit = first + audited;
         let mut cached = write(&self.shared.cached);
         for change in changes.iter().flat_map(|change| &change.writes) {
             match change {

@@ -105,7 +105,6 @@ impl Writer {
 
     pub fn series_saved(&mut self) {
         let saved = std::mem::take(&mut self.unsaved);
-        lock(&self.shared.ledger).rows += saved.len() as u64;
         lock(&self.shared.front).head.flushed(&saved);
     }
 
@@ -212,10 +211,7 @@ impl Writer {
     fn write_hour(&mut self, blobs: HourBlobs) -> Result<(), StoreError> {
         let hour = blobs.hour;
         let end = hour.end().millis();
-        // An index row of a silent series is put again, not added.
-        let rows_before = self.unsaved.len();
         let series = self.unsaved_series(blobs.series.clone());
-        let again = (self.unsaved.len() - rows_before) as u64;
         let probes = lock(&self.shared.probes).unfiled();
         let gone: Vec<u32> = {
             let ledger = lock(&self.shared.ledger);
@@ -224,7 +220,8 @@ impl Writer {
         let need = page_bytes(blobs.raw.len() as u64)
             + page_bytes(blobs.minute.len() as u64)
             + page_bytes(blobs.hour_row.len() as u64)
-            + (series.len() + probes.len()) as u64 * 512;
+            + series.len() as u64 * 512
+            + probes::page_bytes(&probes);
         let rows = holding_of(hour, &blobs.hour_row);
         self.write_samples(need, &mut |tx| {
             if blobs.samples > 0 {
@@ -245,7 +242,6 @@ impl Writer {
             for number in &gone {
                 ledger.blocks.remove(number);
             }
-            ledger.rows = (ledger.rows + probes.len() as u64).saturating_sub(again);
         }
         lock(&self.shared.probes).filed(&probes);
         self.series_saved();
@@ -340,7 +336,6 @@ impl Writer {
         for (class, start) in doomed {
             ledger.tier_mut(class).remove(&start);
         }
-        ledger.rows = ledger.rows.saturating_sub(series.len() as u64);
         Ok(())
     }
 

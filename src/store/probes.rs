@@ -56,8 +56,18 @@ impl ProbeMemory {
         bound(&mut self.unfiled);
     }
 
-    /// What filing writes. [`Self::filed`] when it is durable.
-    pub fn unfiled(&self) -> Vec<StoredProbe> {
+    /// What filing writes, without what it would drop at once. [`Self::filed`] when
+    /// it is durable.
+    pub fn unfiled(&mut self) -> Vec<StoredProbe> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let keep = |probe: &ProbeRecord| {
+            let count = counts.entry(probe.target.as_str().to_owned()).or_default();
+            *count += 1;
+            *count <= PER_TARGET
+        };
+        // Newest first, because the oldest go.
+        let mut kept: Vec<bool> = self.unfiled.iter().rev().map(keep).collect();
+        self.unfiled.retain(|_| kept.pop().unwrap_or(true));
         self.unfiled.iter().map(StoredProbe::of).collect()
     }
 
@@ -87,6 +97,11 @@ fn key(probe: &ProbeRecord) -> (String, i64) {
 
 fn keys<'a>(probes: impl Iterator<Item = (&'a str, i64)>) -> BTreeSet<(String, i64)> {
     probes.map(|(target, at)| (target.to_owned(), at)).collect()
+}
+
+/// Bytes of pages that filing takes, from above: leaves may be half full.
+pub fn page_bytes(probes: &[StoredProbe]) -> u64 {
+    probes.iter().map(|probe| 2 * (Raw::encode(probe).bytes().len() + probe.target().len() + 32) as u64).sum()
 }
 
 /// Files probes and drops the oldest of their targets beyond the bound.

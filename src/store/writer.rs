@@ -200,6 +200,7 @@ impl Writer {
             match self.try_once(work) {
                 Ok(value) => {
                     self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+                    self.count_rows();
                     return Ok(value);
                 }
                 Err(fault) => {
@@ -218,6 +219,16 @@ impl Writer {
                     again = false;
                 }
             }
+        }
+    }
+
+    /// The rows as the tables count them: trimmed ones would never be subtracted
+    /// otherwise. A failure shows again in the next transaction.
+    fn count_rows(&self) {
+        if let Ok(Some(tx)) = self.shared.snapshot()
+            && let Ok(rows) = open::small_rows(&tx)
+        {
+            lock(&self.shared.ledger).rows = rows;
         }
     }
 

@@ -46,3 +46,38 @@ fn a_tiny_cap_is_respected_over_many_hours() {
         assert_eq!(reopens, 0, "the ledger was wrong about a cap of {cap}");
     }
 }
+
+#[test]
+fn trimmed_probes_and_audit_rows_take_no_room() {
+    use crate::base::id::Name;
+    use crate::model::probe::{OutcomeClass, ProbeRecord};
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&dir.path().join("holdfast.redb"));
+    options.cap = 4 << 20;
+    let clock = clock();
+    let (store, _) = open(&options, &clock);
+    let mut probe = ProbeRecord {
+        target: Name::new("pg1").unwrap(),
+        kind: String::from("postgres"),
+        at: Timestamp(START),
+        class: OutcomeClass::Ok,
+        latency_ms: 1.0,
+        operations: Vec::new(),
+    };
+    // 2,000 probes are kept of the 28,800 that come.
+    for turn in 1..=8 * 12 {
+        for second in (turn - 1) * 300 + 1..=turn * 300 {
+            clock.advance(Duration::from_secs(1));
+            probe.at = Timestamp(START + second * SECOND);
+            store.record_probe(&probe);
+            if second % 30 == 0 {
+                append(&store, START + second * SECOND, 3, 1.0);
+            }
+        }
+        block(store.flush(0)).unwrap();
+    }
+    let stats = store.stats();
+    assert_eq!(stats.raw_since_ms, Some(START), "history gave way to rows that are gone: {stats:?}");
+    let rows = crate::store::shared::lock(&store.inner.shared.ledger).rows;
+    assert!((2000..2100).contains(&rows), "{rows}");
+}
