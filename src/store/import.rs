@@ -1,4 +1,4 @@
-//! Backfill: samples of any age, merged with what is there.
+//! Backfill: samples not older than the raw retention, merged with what is there.
 //!
 //! Samples of hours that are in the file are merged into those hours, one
 //! transaction each; later ones go through the head and a flush. The audit row is
@@ -39,6 +39,11 @@ impl Writer {
         let mut report = ImportReport::default();
         let (late, hours) = self.sort_in(samples, &mut report);
         for (hour, samples) in hours {
+            // Merging the hours before may have cost this one its raw blob.
+            if lock(&self.shared.ledger).raw_gave_way(hour_number(hour)) {
+                report.out_of_range += samples.len() as u64;
+                continue;
+            }
             let merged = self.merge(hour, &samples, audit.as_ref())?;
             audit = None;
             report.accepted += merged.accepted;
@@ -60,19 +65,20 @@ impl Writer {
     ) -> (Batch, BTreeMap<Hour, Batch>) {
         let now = self.shared.clock.now();
         let oldest = now.minus(self.shared.options.raw_retention).millis();
-        let without_raw: Vec<(u32, u32)> = {
+        let mut without_raw: BTreeMap<u32, bool> = BTreeMap::new();
+        {
             let ledger = lock(&self.shared.ledger);
-            let gone = ledger.minute.values().filter(|holding| !ledger.raw.contains_key(&holding.start));
-            gone.map(|holding| (holding.start, holding.end)).collect()
-        };
+            for number in samples.iter().map(|sample| hour_number(Hour::of(sample.at))) {
+                without_raw.entry(number).or_insert_with(|| ledger.raw_gave_way(number));
+            }
+        }
         let (mut late, mut hours) = (Batch::new(), BTreeMap::<Hour, Batch>::new());
         let mut front = lock(&self.shared.front);
         let compacted = front.head.compacted_through();
         for sample in samples {
             let at = sample.at.millis();
             let hour = Hour::of(sample.at);
-            let number = hour_number(hour);
-            let gave_way = without_raw.iter().any(|(start, end)| (*start..*end).contains(&number));
+            let gave_way = without_raw.get(&hour_number(hour)).copied().unwrap_or(false);
             if at <= oldest.max(0) || at > now.millis().saturating_add(FUTURE_MS) || gave_way {
                 report.out_of_range += 1;
                 continue;

@@ -74,6 +74,18 @@ impl Ledger {
         spare.or_else(|| tiers.iter().find_map(|class| first(class, 0)))
     }
 
+    /// Whether the samples of an hour were here and gave way: rows of it are, or were,
+    /// in a coarser tier. A gap inside a joined day is not such an hour.
+    pub fn raw_gave_way(&self, hour: u32) -> bool {
+        if self.raw.contains_key(&hour) {
+            return false;
+        }
+        let covers = |holding: &Holding| holding.start <= hour && hour < holding.end;
+        let day = self.hour.range(..=hour).next_back().is_some_and(|(_, holding)| covers(holding));
+        let minutes_gave_way = self.minute.keys().next().is_none_or(|first| *first > hour);
+        self.minute.contains_key(&hour) || (day && minutes_gave_way)
+    }
+
     /// Start of the oldest blob of a tier, ms.
     pub fn since(&self, class: u8) -> Option<i64> {
         self.tier(class).values().next().map(|holding| i64::from(holding.start) * 3_600_000)

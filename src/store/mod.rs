@@ -117,8 +117,9 @@ impl Store {
         AppendReport { accepted: appended.accepted, refused: appended.refused }
     }
 
-    /// Takes samples of any age into the ring; durable when it returns. The audit row
-    /// is written with the first of them; parts of one import share one row.
+    /// Takes samples not older than the raw retention into the ring; durable when it
+    /// returns. The audit row is written with the first of them; parts of one import
+    /// share one row.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`] or [`StoreError::Unavailable`]; hours that were

@@ -81,3 +81,54 @@ fn trimmed_probes_and_audit_rows_take_no_room() {
     let rows = crate::store::shared::lock(&store.inner.shared.ledger).rows;
     assert!((2000..2100).contains(&rows), "{rows}");
 }
+
+#[test]
+fn an_import_near_the_cap_costs_no_rows() {
+    use crate::model::access::AuditEntry;
+    use crate::model::series::Kind;
+    use crate::store::ImportSample;
+    const HOURS: i64 = 24;
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&dir.path().join("holdfast.redb"));
+    options.cap = 4 << 20;
+    let clock = clock();
+    let (store, _) = open(&options, &clock);
+    for tick in 1..=HOURS * 720 {
+        clock.advance(Duration::from_secs(5));
+        store.append("host", Timestamp(START + tick * 5 * SECOND), &noisy_frame(tick, 32));
+        if tick % 120 == 0 {
+            block(store.flush(0)).unwrap();
+        }
+    }
+    let raw_since = store.stats().raw_since_ms.unwrap();
+    assert!(raw_since > START, "the cap was never reached");
+    let hour_rows = |from: i64| {
+        let end = START + (HOURS - 1) * HOUR;
+        let answer = query(&store, from + HOUR, end, 10 * 60 * SECOND).unwrap();
+        let own = answer.series.iter().filter(|series| series.key.contains("n=\""));
+        let points = own.flat_map(|series| series.points.iter());
+        points.filter(|value| !crate::model::query::is_no_value(**value)).count()
+    };
+    let before = hour_rows(raw_since);
+    // As much again for every hour whose samples are there.
+    let mut samples = Vec::new();
+    for tick in (raw_since - START) / (5 * SECOND) + 1..(HOURS - 1) * 720 {
+        for number in 0..50 {
+            samples.push(ImportSample {
+                key: format!("test_value{{old=\"{number}\"}}"),
+                family: String::from("test_value"),
+                kind: Kind::Gauge,
+                help: String::from("A value."),
+                at: Timestamp(START + tick * 5 * SECOND),
+                value: noise(-tick, number),
+            });
+        }
+    }
+    let [who, action, object, detail] = ["test", "import", "", ""].map(String::from);
+    let audit = AuditEntry { at: Timestamp(START), who, action, object, detail };
+    let offered = samples.len() as u64;
+    let report = block(store.import(samples, audit)).unwrap();
+    assert!(report.out_of_range > 0, "nothing gave way: {report:?}");
+    assert_eq!(report.accepted + report.out_of_range, offered);
+    assert_eq!(hour_rows(raw_since), before, "rows of a minute were made anew from a part of the samples");
+}
