@@ -154,29 +154,29 @@ impl Writer {
             return Ok(());
         }
         let series = self.unsaved_series(Vec::new());
-        let held = self.held.take();
-        let blob = held.as_ref().map(|held| Raw::encode(&held.record));
+        // It stays until the commit: a panic on the way must not lose it.
+        let blob = self.held.as_ref().map(|held| Raw::encode(&held.record));
         let blob = blob.as_ref().map_or(&[][..], |blob| blob.bytes());
         let (number, audit_number) = (self.next_block, self.next_audit);
         let need = page_bytes(blob.len() as u64) + series.len() as u64 * 512;
-        let result = self.write_samples(need, &mut |tx| {
+        self.write_samples(need, &mut |tx| {
+            // A commit that failed may be durable all the same.
+            blobs::remove(tx, CLASS_BLOCK, number)?;
             blobs::put(tx, CLASS_BLOCK, number, blob)?;
             put_series(tx, &series)?;
             if raise {
                 tx.open_table(META)?.insert(META_EVENT_CEILING, raised)?;
             }
             audit.map_or(Ok(()), |entry| put_audit(tx, audit_number, entry))
-        });
-        if let Err(error) = result {
-            self.held = held;
-            return Err(error);
-        }
+        })?;
         if raise {
             self.event_ceiling = raised;
         }
-        self.next_audit += u64::from(audit.is_some());
+        if audit.is_some() {
+            self.next_audit = audit_number + 1;
+        }
         self.series_saved();
-        if let Some(held) = held {
+        if let Some(held) = self.held.take() {
             self.next_block = self.next_block.wrapping_add(1);
             let block = Block { len: blob.len() as u64, last: held.record.last };
             lock(&self.shared.ledger).blocks.insert(number, block);

@@ -279,6 +279,6 @@ impl Store {
     /// # Errors
     /// What the last flush met; the file is closed all the same.
     pub async fn close(&self, last_event: u64) -> Result<(), StoreError> {
-        self.inner.writer.ask(|reply| Job::Close(last_event, reply)).await
+        self.inner.writer.close(last_event).await
     }
 }

@@ -14,10 +14,10 @@
 //! reopening and one more try; all work is idempotent. One would get it wrong by
 //! answering before the commit.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redb::WriteTransaction;
@@ -39,6 +39,8 @@ const QUEUE: usize = 256;
 const GROUP: usize = 64;
 /// How often a shut file is looked at when nothing else happens.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long dropping an open store waits for its last jobs.
+const FAREWELL: Duration = Duration::from_secs(2);
 const REOPEN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -49,13 +51,17 @@ pub enum Job {
     Flush(u64, Reply<()>),
     Import(Vec<ImportSample>, Option<AuditEntry>, Reply<ImportReport>),
     Close(u64, Reply<()>),
+    #[cfg(test)]
+    Panic(Reply<()>),
 }
 
 /// The sending end, and the thread to wait for.
 #[derive(Debug)]
 pub struct WriterHandle {
     jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    end: Mutex<Receiver<()>>,
+    /// A close was asked for.
+    closing: AtomicBool,
 }
 
 impl WriterHandle {
@@ -75,13 +81,28 @@ impl WriterHandle {
             slack: 0,
         };
         let (jobs, queue) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new()
+        // Nothing is ever sent: the end of the thread closes it.
+        let (ended, end) = sync_channel(0);
+        std::thread::Builder::new()
             .name(String::from("store-writer"))
-            .spawn(move || writer.run(&queue))
+            .spawn(move || {
+                let shared = Arc::clone(&writer.shared);
+                let work = std::panic::AssertUnwindSafe(|| writer.run(&queue));
+                if std::panic::catch_unwind(work).is_err() {
+                    shared.set_condition(StoreCondition::Reopening(String::from("its thread ended")));
+                }
+                drop(ended);
+            })
             .map_err(|error| StoreError::Unavailable {
                 reason: format!("cannot start its thread: {error}"),
             })?;
-        Ok((Self { jobs: Some(jobs), thread: Some(thread) }, shared))
+        Ok((Self { jobs: Some(jobs), end: Mutex::new(end), closing: AtomicBool::new(false) }, shared))
+    }
+
+    /// See [`super::Store::close`].
+    pub async fn close(&self, last_event: u64) -> Result<(), StoreError> {
+        self.closing.store(true, Ordering::Relaxed);
+        self.ask(|reply| Job::Close(last_event, reply)).await
     }
 
     /// Hands a job over and waits for its answer.
@@ -98,11 +119,13 @@ impl WriterHandle {
 }
 
 impl Drop for WriterHandle {
-    /// Waits for the thread, so that the file can be opened again right away.
+    /// Waits for the thread, so that the file can be opened again right away. Not
+    /// after a close: it shut the file before it answered, and who did not wait for
+    /// the answer has no more time.
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if !self.closing.load(Ordering::Relaxed) {
+            let _ = lock(&self.end).recv_timeout(FAREWELL);
         }
     }
 }
@@ -145,18 +168,43 @@ impl Writer {
                     Err(_) => break,
                 },
             };
-            match job {
-                Job::Commit(change, reply) => next = self.commit_group((change, reply), jobs),
-                // Who asked may be gone; the work is done all the same.
-                Job::Flush(last_event, reply) => drop(reply.send(self.flush(last_event))),
-                Job::Import(samples, audit, reply) => drop(reply.send(self.import(&samples, audit))),
-                Job::Close(last_event, reply) => {
-                    drop(reply.send(self.close(last_event)));
-                    break;
+            // Blobs and pages that are damaged may panic anywhere: whoever asked hears
+            // an error, the file is read whole, and the thread goes on.
+            let work = std::panic::AssertUnwindSafe(|| self.handle(job, jobs));
+            match std::panic::catch_unwind(work) {
+                Ok(ControlFlow::Continue(job)) => next = job,
+                Ok(ControlFlow::Break(())) => break,
+                Err(_) => {
+                    self.suspect = true;
+                    self.shut(&Fault::Damaged(String::from("a write made the store panic")));
                 }
             }
         }
         *write(&self.shared.db) = None;
+    }
+
+    /// Does one job. Goes on with the job that was taken from the queue on the way.
+    fn handle(&mut self, job: Job, jobs: &Receiver<Job>) -> ControlFlow<(), Option<Job>> {
+        match job {
+            Job::Commit(change, reply) => {
+                return ControlFlow::Continue(self.commit_group((change, reply), jobs));
+            }
+            // Who asked may be gone; the work is done all the same.
+            Job::Flush(last_event, reply) => drop(reply.send(self.flush(last_event))),
+            Job::Import(samples, audit, reply) => drop(reply.send(self.import(&samples, audit))),
+            Job::Close(last_event, reply) => {
+                let closed = self.close(last_event);
+                *write(&self.shared.db) = None;
+                drop(reply.send(closed));
+                return ControlFlow::Break(());
+            }
+            #[cfg(test)]
+            Job::Panic(reply) => {
+                let _held = reply;
+                panic!("as a damaged page would");
+            }
+        }
+        ControlFlow::Continue(None)
     }
 
     /// Commits a change together with those that wait behind it. Returns the
