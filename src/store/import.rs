@@ -135,7 +135,9 @@ impl Writer {
             put_series(tx, &series)?;
             audit.map_or(Ok(()), |entry| put_audit(tx, audit_number, entry))
         })?;
-        self.next_audit += u64::from(audit.is_some());
+        if audit.is_some() {
+            self.next_audit = audit_number + 1;
+        }
         self.series_saved();
         {
             let mut ledger = lock(&self.shared.ledger);

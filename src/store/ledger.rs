@@ -52,6 +52,12 @@ impl Ledger {
         }
     }
 
+    /// Takes over what another one says, except for the blocks.
+    pub fn replace_all_but_blocks(&mut self, other: Self) {
+        let blocks = std::mem::take(&mut self.blocks);
+        *self = Self { blocks, ..other };
+    }
+
     /// Bytes of pages in use, from above.
     pub fn used(&self) -> u64 {
         let tiers = [CLASS_RAW, CLASS_MINUTE, CLASS_HOUR];

@@ -233,10 +233,17 @@ fn begin(db: &Database) -> Result<Meta, Fault> {
     Ok(meta)
 }
 
-/// Reads everything that is served from memory. A row that does not decode is
-/// skipped and logged: one bad token must not cost the history.
-fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Loaded, Fault> {
-    let tx = db.begin_read()?;
+/// What memory repeats of the file and a commit of unknown outcome may have changed.
+pub struct Rows {
+    pub cached: Cached,
+    /// Without the blocks: their numbers are written again until they are known to be durable.
+    pub ledger: Ledger,
+    pub next_audit: u64,
+}
+
+/// A row that does not decode is skipped and logged: one bad token must not cost the
+/// history.
+fn load_rows(tx: &redb::ReadTransaction) -> Result<Rows, Fault> {
     let mut ledger = Ledger::default();
     let mut cached = Cached { overlay: serde_json::json!({}), ..Cached::default() };
     for row in tx.open_table(TOKENS)?.iter()? {
@@ -259,9 +266,15 @@ fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Load
         let holding = value.value().decode().map_err(|error| Fault::Damaged(error.to_string()))?;
         ledger.tier_mut(class).insert(start, holding);
     }
-    let audit = tx.open_table(AUDIT)?;
-    ledger.rows = small_rows(&tx)?;
-    let next_audit = audit.last()?.map_or(1, |(key, _)| key.value().saturating_add(1));
+    ledger.rows = small_rows(tx)?;
+    let last = tx.open_table(AUDIT)?.last()?.map(|(key, _)| key.value());
+    Ok(Rows { cached, ledger, next_audit: last.map_or(1, |last| last.saturating_add(1)) })
+}
+
+/// Reads everything that is served from memory.
+fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Loaded, Fault> {
+    let tx = db.begin_read()?;
+    let Rows { cached, mut ledger, next_audit } = load_rows(&tx)?;
     let mut probes = ProbeMemory::default();
     let bounds = HeadOptions { max_series: options.max_series, keep: KEEP, max_bytes: head_bytes };
     let (head, next_block) = load_ring(&tx, bounds, &mut ledger, &mut probes)?;
@@ -329,9 +342,10 @@ fn recover_tail(options: &StoreOptions, store_id: u64, head: &mut Head) -> (Opti
 }
 
 /// Opens the file of a running store again. It must be the same file. A `suspect`
-/// one is read whole and its list of free pages made anew.
-pub fn reopen(shared: &Shared, suspect: bool) -> Result<Database, Fault> {
-    let db = isolated(&mut |_| {}, |steps| {
+/// one is read whole and its list of free pages made anew. A commit that failed may be
+/// durable, so what memory repeats of the file comes with it.
+pub fn reopen(shared: &Shared, suspect: bool) -> Result<(Database, Rows), Fault> {
+    let (db, rows, found) = isolated(&mut |_| {}, |steps| {
         let length = shared.backing.length(&shared.options.path).map_err(|error| Fault::io(&error))?;
         if length.is_none() {
             return Err(Fault::Broken(String::from("the file is gone")));
@@ -341,14 +355,15 @@ pub fn reopen(shared: &Shared, suspect: bool) -> Result<Database, Fault> {
         if suspect {
             db.check_integrity()?;
         }
-        Ok(db)
+        let tx = db.begin_read()?;
+        let found = tx.open_table(META)?.get(META_STORE_ID)?.map(|value| value.value());
+        let rows = load_rows(&tx)?;
+        drop(tx);
+        Ok((db, rows, found))
     })?;
-    let tx = db.begin_read()?;
-    let found = tx.open_table(META)?.get(META_STORE_ID)?.map(|value| value.value());
-    drop(tx);
     if found != Some(shared.store_id) {
         return Err(Fault::Broken(String::from("another file took its place")));
     }
     shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
-    Ok(db)
+    Ok((db, rows))
 }

@@ -134,12 +134,22 @@ impl Writer {
             doomed.iter().try_for_each(|(class, holding)| remove_tier(tx, *class, holding.start))
         });
         if let Err(error) = result {
+            // Opened again, the ledger was read anew and knows what became of them.
+            if !self.is_shut() {
+                return Err(error);
+            }
             let mut ledger = lock(&self.shared.ledger);
             for (class, holding) in doomed {
                 ledger.tier_mut(class).insert(holding.start, holding);
             }
             return Err(error);
         }
+        // A file that was opened again on the way listed them once more.
+        let mut ledger = lock(&self.shared.ledger);
+        for (class, holding) in &doomed {
+            ledger.tier_mut(*class).remove(&holding.start);
+        }
+        drop(ledger);
         tracing::debug!(blobs = doomed.len(), bytes = freed, "the oldest history gave way to the cap");
         Ok(doomed.len())
     }

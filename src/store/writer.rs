@@ -232,7 +232,7 @@ impl Writer {
         other
     }
 
-    fn is_shut(&self) -> bool {
+    pub fn is_shut(&self) -> bool {
         super::shared::read(&self.shared.db).is_none()
     }
 
@@ -310,8 +310,11 @@ impl Writer {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         match open::reopen(&self.shared, self.suspect) {
-            Ok(db) => {
+            Ok((db, rows)) => {
                 self.suspect = false;
+                self.next_audit = rows.next_audit;
+                *write(&self.shared.cached) = rows.cached;
+                lock(&self.shared.ledger).replace_all_but_blocks(rows.ledger);
                 *write(&self.shared.db) = Some(db);
                 self.attempt = 0;
                 let was_reopening = matches!(*lock(&self.shared.condition), StoreCondition::Reopening(_));

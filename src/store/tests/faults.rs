@@ -152,3 +152,45 @@ fn a_power_cut_at_any_sync_keeps_what_was_acknowledged() {
     assert!(syncs.load(Ordering::SeqCst) > 10);
     assert_eq!(*failures.lock().unwrap(), Vec::<String>::new());
 }
+
+#[test]
+fn a_panic_while_writing_costs_only_its_job() {
+    let (disk, clock) = (MemoryDisk::default(), clock());
+    let (store, _) = open_on(&options(Path::new("memory")), &clock, Arc::new(disk)).unwrap();
+    append(&store, START + SECOND, 1, 1.0);
+    put(&store, 1).unwrap();
+    assert!(block(store.inner.writer.ask(crate::store::Job::Panic)).is_err());
+    assert!(put(&store, 7).is_err(), "the file is read whole first");
+    assert!(matches!(store.condition(), StoreCondition::Reopening(_)));
+    assert_eq!(ticks(&store), 1, "memory serves meanwhile");
+    clock.advance(Duration::from_secs(31));
+    block(store.flush(0)).unwrap();
+    put(&store, 2).unwrap();
+    assert_eq!(store.condition(), StoreCondition::Ok);
+    assert_eq!((ticks(&store), number(&store)), (1, 2));
+}
+
+#[test]
+fn what_a_failed_commit_left_is_in_memory_too() {
+    let options = options(Path::new("memory"));
+    for call in 0..40 {
+        let (disk, clock) = (MemoryDisk::default(), clock());
+        let (store, _) = open_on(&options, &clock, Arc::new(disk.clone())).unwrap();
+        put(&store, 1).unwrap();
+        append(&store, START + SECOND, 1, 1.0);
+        disk.fail_after(call, true, ErrorKind::Other);
+        let _ = put(&store, 2);
+        let _ = block(store.flush(0));
+        disk.heal();
+        clock.advance(Duration::from_secs(31));
+        // Opens the file; writes nothing else.
+        append(&store, START + 2 * SECOND, 1, 2.0);
+        block(store.flush(0)).unwrap();
+        let (memory, pending) = (number(&store), store.stats().samples_pending);
+        assert_eq!(pending, 0);
+        drop(store);
+        let (store, _) = open_on(&options, &clock, Arc::new(disk)).unwrap();
+        assert_eq!(number(&store), memory, "call {call}");
+        assert_eq!(ticks(&store), 2, "call {call}");
+    }
+}
