@@ -258,20 +258,19 @@ impl Writer {
     /// Joins the 1h rows of days that are over into one blob each.
     fn join_days(&mut self, hour: Hour) -> Result<(), StoreError> {
         let today = hour_number(hour).saturating_add(1) / DAY_HOURS;
-        let parts: Vec<Holding> = {
+        let day = |holding: &Holding| holding.start / DAY_HOURS;
+        let over: Vec<Holding> = {
             let ledger = lock(&self.shared.ledger);
-            let day = |holding: &Holding| holding.start / DAY_HOURS;
-            let over = ledger
-                .hour
-                .values()
-                .filter(|holding| day(holding) < today && holding.end - holding.start < DAY_HOURS);
-            let Some(first) = over.clone().next().map(day) else { return Ok(()) };
-            over.filter(|holding| day(holding) == first).copied().collect()
+            ledger.hour.values().copied().take_while(|holding| day(holding) < today).collect()
         };
+        // A day begun at ten is whole with fourteen hours: it is joined when it has one part.
+        let mut days = over.chunk_by(|left, right| day(left) == day(right)).filter(|parts| parts.len() > 1);
+        days.try_for_each(|parts| self.join_day(parts))
+    }
+
+    /// Joins the parts of one day. One that cannot be read stays as it is.
+    fn join_day(&mut self, parts: &[Holding]) -> Result<(), StoreError> {
         let Some((first, last)) = parts.first().copied().zip(parts.last().copied()) else { return Ok(()) };
-        if parts.len() < 2 {
-            return Ok(());
-        }
         let read = || -> Result<Vec<Vec<u8>>, Fault> {
             let db = super::shared::read(&self.shared.db);
             let db = db.as_ref().ok_or_else(|| Fault::Broken(String::from("it is shut")))?;
@@ -293,7 +292,7 @@ impl Writer {
             put_tier(tx, CLASS_HOUR, whole, &joined)
         })?;
         let mut ledger = lock(&self.shared.ledger);
-        for part in &parts {
+        for part in parts {
             ledger.hour.remove(&part.start);
         }
         ledger.hour.insert(whole.start, whole);
