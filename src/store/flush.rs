@@ -32,6 +32,9 @@ use crate::model::access::AuditEntry;
 /// Hours compacted in one flush at most; a backlog takes several.
 const HOURS_AT_ONCE: usize = 48;
 const DAY_HOURS: u32 = 24;
+/// A file with more in use than this is not cut at a close: a second or two on a
+/// slow card, and a day of 500 series fits.
+const CUT_BYTES: u64 = 32 << 20;
 /// Series that fell silent stay in the index at least this long.
 const KEEP_SERIES_MS: i64 = 2 * 3_600_000;
 
@@ -338,20 +341,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Last flush, clean mark, and the file cut to what it holds.
+    /// Last flush, clean mark, and the file cut when that pays: it rewrites pages,
+    /// which costs flash and, with nothing to bound it but their number, time.
     pub fn close(&mut self, last_event: u64) -> Result<(), StoreError> {
         let flushed = self.flush(last_event);
-        let cut = {
-            let used = lock(&self.shared.ledger).used();
-            self.shared.file_len().saturating_sub(used) > self.shared.file_len() / 8
-        };
+        let clean = u64::from(flushed.is_ok());
         self.transact(&mut |tx| {
             let mut meta = tx.open_table(META)?;
             meta.insert(META_EVENT_CEILING, last_event)?;
-            meta.insert(META_CLEAN, 1)?;
+            meta.insert(META_CLEAN, clean)?;
             Ok(())
         })?;
-        if cut {
+        let (length, used) = (self.shared.file_len(), lock(&self.shared.ledger).used());
+        if flushed.is_ok() && used <= CUT_BYTES && length.saturating_sub(used) > length / 3 {
             self.compact_file();
         }
         flushed?;
