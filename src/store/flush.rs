@@ -76,11 +76,15 @@ pub fn holding_of(hour: Hour, blob: &[u8]) -> Holding {
 impl Writer {
     /// See [`super::Store::flush`].
     pub fn flush(&mut self, last_event: u64) -> Result<(), StoreError> {
+        let (closing, real) = self.times();
+        // First, because it makes room, and what is too old goes without new data too.
+        // A failure is logged and shows again below if it lasts.
+        let _ = self.retire(real);
         let mut result = self.write_block(last_event, None);
         // On a full disk too: an hour is smaller than its blocks, and makes them
         // superfluous.
         if matches!(result, Ok(()) | Err(StoreError::DiskFull)) {
-            let compacted = self.compact_closed();
+            let compacted = self.compact_closed(closing);
             result = if self.held.is_some() { result.and(compacted) } else { compacted };
         }
         match &result {
@@ -194,10 +198,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Compacts the hours that are over, then drops what is too old.
-    pub fn compact_closed(&mut self) -> Result<(), StoreError> {
+    /// The time that closes hours, and the one that retires; see [`RealTime`].
+    fn times(&mut self) -> (Timestamp, Timestamp) {
+        let (now, monotonic) = (self.shared.clock.now(), self.shared.clock.monotonic());
+        (self.real_time.closing(now, monotonic), self.real_time.retiring(now, monotonic))
+    }
+
+    /// Compacts the hours that are over at `now`.
+    pub fn compact_closed(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..HOURS_AT_ONCE {
-            let now = self.shared.clock.now();
             let input = {
                 let mut front = lock(&self.shared.front);
                 let Some(hour) = front.head.closed_hour(now) else { break };
@@ -206,7 +215,6 @@ impl Writer {
             let blobs = encode_hour(&input);
             drop(input);
             self.write_hour(blobs)?;
-            self.retire(now)?;
         }
         Ok(())
     }

@@ -53,7 +53,8 @@ impl Writer {
         report.accepted += inserted.accepted;
         report.duplicate += inserted.duplicate;
         self.write_block(0, audit.as_ref())?;
-        self.compact_closed()?;
+        let (now, monotonic) = (self.shared.clock.now(), self.shared.clock.monotonic());
+        self.compact_closed(self.real_time.peek(now, monotonic))?;
         Ok(report)
     }
 

@@ -52,6 +52,13 @@ impl Ledger {
         }
     }
 
+    /// End of the newest samples in the file, ms.
+    pub fn newest(&self) -> Option<i64> {
+        let raw = self.raw.values().next_back().map(|holding| i64::from(holding.end) * 3_600_000);
+        let blocks = self.blocks.values().map(|block| block.last);
+        blocks.chain(raw).max().filter(|last| *last > i64::MIN)
+    }
+
     /// Takes over what another one says, except for the blocks.
     pub fn replace_all_but_blocks(&mut self, other: Self) {
         let blocks = std::mem::take(&mut self.blocks);

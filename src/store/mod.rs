@@ -27,6 +27,7 @@ mod ledger;
 mod migrations;
 mod open;
 mod probes;
+mod real_time;
 mod record;
 mod records;
 pub mod ring;

@@ -27,10 +27,11 @@ use super::api::{Change, ImportReport, ImportSample, StoreCondition, StoreError}
 use super::fault::Fault;
 use super::flush::Held;
 use super::open::{self, Opened};
+use super::real_time::RealTime;
 use super::ring::SeriesRecord;
 use super::shared::{Shared, lock, write};
 use crate::base::backoff::Backoff;
-use crate::base::time::Monotonic;
+use crate::base::time::{Monotonic, Timestamp};
 use crate::model::access::AuditEntry;
 
 /// Jobs that may wait.
@@ -68,6 +69,11 @@ impl WriterHandle {
     /// Starts the thread.
     pub fn start(opened: Opened) -> Result<(Self, Arc<Shared>), StoreError> {
         let shared = Arc::new(opened.shared);
+        let real_time = RealTime::new(
+            lock(&shared.ledger).newest().map(Timestamp),
+            shared.clock.now(),
+            shared.clock.monotonic(),
+        );
         let writer = Writer {
             shared: Arc::clone(&shared),
             held: None,
@@ -79,6 +85,7 @@ impl WriterHandle {
             next_try: Monotonic::default(),
             suspect: false,
             slack: 0,
+            real_time,
         };
         let (jobs, queue) = sync_channel(QUEUE);
         // Nothing is ever sent: the end of the thread closes it.
@@ -147,6 +154,7 @@ pub struct Writer {
     suspect: bool,
     /// Bytes the estimate of free pages proved wrong by.
     pub slack: u64,
+    pub real_time: RealTime,
 }
 
 impl Writer {

@@ -3,6 +3,7 @@
 
 mod basics;
 mod cap;
+mod clock;
 mod damage;
 mod faults;
 mod full;
