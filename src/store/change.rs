@@ -17,6 +17,9 @@ use crate::model::access::AuditEntry;
 
 /// Rows of the audit log.
 pub const AUDIT_ROWS: u64 = 10_000;
+/// Of these, rows of backfills at most: a large file brings one for each of its parts.
+const IMPORT_ROWS: u64 = 1000;
+const IMPORT: &str = "import";
 /// Pages a change may touch, bytes.
 const CHANGE_BYTES: u64 = 64 << 10;
 
@@ -24,6 +27,19 @@ const CHANGE_BYTES: u64 = 64 << 10;
 pub fn put_audit(tx: &WriteTransaction, number: u64, entry: &AuditEntry) -> Result<(), Fault> {
     let mut table = tx.open_table(AUDIT)?;
     table.insert(number, Raw::encode(&AuditRecord::of(entry)))?;
+    if entry.action == IMPORT && table.len()? > IMPORT_ROWS {
+        let mut imports = Vec::new();
+        for row in table.iter()? {
+            let (number, value) = row?;
+            if value.value().decode().is_ok_and(|record| record.action() == IMPORT) {
+                imports.push(number.value());
+            }
+        }
+        let excess = imports.len().saturating_sub(IMPORT_ROWS as usize);
+        for number in imports.into_iter().take(excess) {
+            table.remove(number)?;
+        }
+    }
     while table.len()? > AUDIT_ROWS {
         table.pop_first()?;
     }

@@ -102,6 +102,10 @@ impl AuditRecord {
         }
     }
 
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
     pub fn entry(self) -> AuditEntry {
         AuditEntry {
             at: Timestamp(self.at),

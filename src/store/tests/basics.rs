@@ -137,6 +137,22 @@ fn changes_are_durable_with_their_audit_row() {
 }
 
 #[test]
+fn backfills_do_not_push_changes_out_of_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, clock) = (options(&dir.path().join("holdfast.redb")), clock());
+    let (store, _) = open(&options, &clock);
+    let audited = |entry: AuditEntry| Change { writes: Vec::new(), audit: Some(entry) };
+    block(store.commit(audited(entry("mine")))).unwrap();
+    let imports = (0..1100).map(|_| AuditEntry { action: String::from("import"), ..entry("openmetrics") });
+    for import in imports {
+        block(store.commit(audited(import))).unwrap();
+    }
+    let (rows, total) = store.audit(2000, 0).unwrap();
+    assert_eq!((rows.len(), total), (1001, 1001));
+    assert_eq!(rows[1000], entry("mine"));
+}
+
+#[test]
 fn probes_ride_with_the_flush_and_stay_through_everything() {
     let dir = tempfile::tempdir().unwrap();
     let (options, clock) = (options(&dir.path().join("holdfast.redb")), clock());
