@@ -10,6 +10,7 @@ use super::api::{Change, StoreError, Write};
 use super::fault::Fault;
 use super::record::Raw;
 use super::records::{AuditRecord, OverlayRecord, TokenRecord};
+use super::room::For;
 use super::shared::write;
 use super::tables::{AUDIT, CONFIG, TOKENS};
 use super::writer::Writer;
@@ -84,11 +85,10 @@ impl Writer {
     /// All changes in one transaction.
     pub fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.ensure_open()?;
-        // On a full disk the reserve is there for exactly this.
-        match self.make_room(CHANGE_BYTES) {
-            Ok(()) | Err(StoreError::DiskFull) => {}
-            Err(error) => return Err(error),
-        }
+        // On a full disk, and under a cap with nothing left to give, the reserve is
+        // there for exactly this; the transaction finds out whether it is enough.
+        let _ = self.make_room(CHANGE_BYTES, For::Change);
+        self.ensure_open()?;
         let first = self.next_audit;
         self.transact(&mut |tx| {
             let mut number = first;

@@ -28,6 +28,8 @@ use redb::WriteTransaction;
 const COMMIT_BYTES: u64 = 128 << 10;
 /// Left over on the disk for others.
 const DISK_RESERVE: u64 = 1 << 20;
+/// The share of the slack that a write takes off it.
+const SLACK_DECAY: u64 = 64;
 /// Oldest hours given up at once, at most.
 const EVICTIONS: usize = 64;
 
@@ -36,13 +38,22 @@ fn reserve(file_len: u64) -> u64 {
     (file_len / 16).clamp(256 << 10, 2 << 20)
 }
 
+/// What room is made for. Only samples leave the reserve alone, and only they grow
+/// the allowance for a wrong estimate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum For {
+    Samples,
+    Change,
+}
+
 impl Writer {
     /// Makes sure that `need` bytes of pages can be written.
-    pub fn make_room(&mut self, need: u64) -> Result<(), StoreError> {
+    pub fn make_room(&mut self, need: u64, whom: For) -> Result<(), StoreError> {
         let mut refitted = false;
         for _ in 0..64 {
             let len = self.shared.file_len();
-            let wanted = need + COMMIT_BYTES + reserve(len) + self.slack;
+            let spared = if whom == For::Samples { reserve(len) + self.slack } else { 0 };
+            let wanted = need + COMMIT_BYTES + spared;
             let used = lock(&self.shared.ledger).used();
             if len.saturating_sub(used) >= wanted {
                 return Ok(());
@@ -74,7 +85,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         self.ensure_open()?;
         for _ in 0..8 {
-            self.make_room(need)?;
+            self.make_room(need, For::Samples)?;
             let refused = self.shared.figures.refused.load(Ordering::Relaxed);
             match self.transact(work) {
                 Err(StoreError::DiskFull)
@@ -82,7 +93,11 @@ impl Writer {
                 {
                     self.slack += self.shared.limit / 32;
                 }
-                other => return other,
+                other => {
+                    // Forgotten again in the course of hours.
+                    self.slack -= self.slack / SLACK_DECAY;
+                    return other;
+                }
             }
         }
         Err(StoreError::DiskFull)
