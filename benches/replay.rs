@@ -129,7 +129,6 @@ fn through_the_store(
     let options = StoreOptions {
         path: path.clone(),
         cap: 512 << 20,
-        flush_interval: Duration::from_secs(flush as u64),
         raw_retention: day,
         minute_retention: 30 * day,
         hour_retention: 730 * day,

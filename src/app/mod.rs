@@ -382,7 +382,6 @@ fn store_options(directory: &Directory, storage: &Storage) -> StoreOptions {
     StoreOptions {
         path: directory.store(),
         cap: storage.cap.0,
-        flush_interval: storage.flush_interval(),
         raw_retention: storage.raw_retention.0,
         minute_retention: storage.minute_retention.0,
         hour_retention: storage.hour_retention.0,

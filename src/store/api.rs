@@ -18,7 +18,6 @@ pub struct StoreOptions {
     pub path: PathBuf,
     /// Largest length of the file, bytes; less than 4 MiB counts as 4 MiB.
     pub cap: u64,
-    pub flush_interval: Duration,
     pub raw_retention: Duration,
     pub minute_retention: Duration,
     pub hour_retention: Duration,

@@ -26,7 +26,6 @@ fn open(directory: &Path) -> Store {
     let options = StoreOptions {
         path: directory.join("holdfast.redb"),
         cap: 64 << 20,
-        flush_interval: Duration::from_secs(30),
         raw_retention: hours(24),
         minute_retention: hours(24 * 30),
         hour_retention: hours(24 * 730),

@@ -31,7 +31,6 @@ pub fn options(path: &Path) -> StoreOptions {
     StoreOptions {
         path: path.to_owned(),
         cap: 64 << 20,
-        flush_interval: Duration::from_secs(30),
         raw_retention: Duration::from_secs(24 * 3600),
         minute_retention: Duration::from_secs(30 * 86_400),
         hour_retention: Duration::from_secs(730 * 86_400),

@@ -175,7 +175,6 @@ async fn open(directory: &Path, clock: Arc<dyn Clock>) -> Store {
     let options = StoreOptions {
         path: directory.join("holdfast.redb"),
         cap: 64 << 20,
-        flush_interval: Duration::from_secs(30),
         raw_retention: Duration::from_secs(86_400),
         minute_retention: Duration::from_secs(30 * 86_400),
         hour_retention: Duration::from_secs(730 * 86_400),
