@@ -15,7 +15,7 @@ use holdfast::model::query::{LOOKBACK, RangeQuery, Resolution};
 use holdfast::model::selector::{MatchOp, Matcher, Selector};
 use holdfast::store::StoreError;
 use holdfast::store::ring;
-use holdfast::store::ring::{BlobRef, Blobs, Head, HeadOptions, Hour, HourBlobs};
+use holdfast::store::ring::{BlobRef, Blobs, Head, HeadOptions, Hour, HourBlobs, Search};
 
 const START: i64 = 1_795_132_800_000;
 const SERIES: usize = 500;
@@ -226,7 +226,10 @@ fn query(bencher: Bencher<'_, '_>, series: usize, late: i64) {
         max_points: 1_000_000,
     };
     bencher.counter(ItemsCount::new(series * 1441)).bench_local(|| {
-        let answer = day.head.plan(&query).and_then(|plan| plan.evaluate(day));
+        let answer = Search::new(std::slice::from_ref(&query.selector))
+            .and_then(|search| search.among(&day.head.keys(), query.max_series))
+            .and_then(|found| day.head.plan(&query, &found))
+            .and_then(|plan| plan.evaluate(day));
         assert_eq!(answer.map_or(0, |answer| answer.series.len()), series);
     });
 }

@@ -58,6 +58,7 @@ use crate::model::selector::Selector;
 use blobs::{FileBlobs, NoBlobs};
 use fault::Fault;
 use file::{Backing, Disk};
+use ring::Search;
 use shared::{Shared, lock, read};
 use tables::{CLASS_HOUR, CLASS_MINUTE, CLASS_RAW};
 use writer::{Job, WriterHandle};
@@ -144,7 +145,11 @@ impl Store {
             [CLASS_RAW, CLASS_MINUTE, CLASS_HOUR].into_iter().filter_map(|class| ledger.since(class)).min()
         };
         let oldest = Timestamp(oldest.unwrap_or(i64::MIN));
-        lock(&self.inner.shared.front).head.series(selectors, oldest, limit)
+        // Expressions may be slow: not under the lock that appends wait for.
+        let search = Search::new(selectors)?;
+        let keys = lock(&self.inner.shared.front).head.keys();
+        let found = search.among(&keys, limit)?;
+        Ok(lock(&self.inner.shared.front).head.describe(found, oldest))
     }
 
     /// Calls `visit` for every series with a value not older than `lookback`, in key
@@ -162,7 +167,10 @@ impl Store {
     /// [`StoreError::TooManySeries`], [`StoreError::TooManyPoints`],
     /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] for a damaged blob.
     pub fn query_range(&self, query: &RangeQuery) -> Result<RangeAnswer, StoreError> {
-        let plan = lock(&self.inner.shared.front).head.plan(query)?;
+        let search = Search::new(std::slice::from_ref(&query.selector))?;
+        let keys = lock(&self.inner.shared.front).head.keys();
+        let found = search.among(&keys, query.max_series)?;
+        let plan = lock(&self.inner.shared.front).head.plan(query, &found)?;
         // After the plan: what left the head in between is in this snapshot.
         match self.inner.shared.snapshot()? {
             Some(tx) => plan.evaluate(&FileBlobs::new(&tx).map_err(|fault| fault.error())?),

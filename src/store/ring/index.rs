@@ -6,11 +6,12 @@
 //! that is made exact only when the cap is reached, at most every ten seconds.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Corrupt;
+use super::lookup::Keys;
 use super::{HOUR_MS, SeriesId};
 use crate::model::series::Kind;
 
@@ -126,6 +127,8 @@ pub(super) struct Index {
     family_ids: HashMap<Arc<str>, u32>,
     /// Ids by (family, key).
     order: Vec<u32>,
+    /// The same with their keys, made when it is asked for.
+    keys: OnceLock<Keys>,
     max_active: usize,
     active: usize,
     counted_at: i64,
@@ -140,6 +143,7 @@ impl Index {
             families: Vec::new(),
             family_ids: HashMap::new(),
             order: Vec::new(),
+            keys: OnceLock::new(),
             max_active,
             active: 0,
             counted_at: i64::MIN,
@@ -177,6 +181,12 @@ impl Index {
     /// Ids ordered by (family, key), so that families are together.
     pub(super) fn ordered(&self) -> &[u32] {
         &self.order
+    }
+
+    /// Ids and keys in that order.
+    pub(super) fn keys(&self) -> Keys {
+        let key = |id: &u32| Some((*id, Arc::clone(&self.get(*id)?.key)));
+        Arc::clone(self.keys.get_or_init(|| self.order.iter().filter_map(key).collect()))
     }
 
     pub(super) fn record(&self, id: u32) -> Option<SeriesRecord> {
@@ -266,6 +276,7 @@ impl Index {
             self.get(*other).is_some_and(|other| self.rank(other) < self.rank(&series))
         });
         self.order.insert(place, id);
+        self.keys = OnceLock::new();
         self.ids.insert(Arc::clone(&series.key), id);
         let needed = id as usize + 1;
         if self.series.len() < needed {
@@ -299,6 +310,7 @@ impl Index {
                 self.ids.remove(&*series.key);
             }
         }
+        self.keys = OnceLock::new();
         self.order.retain(|id| self.series.get(*id as usize).is_some_and(Option::is_some));
         gone.into_iter().map(SeriesId).collect()
     }

@@ -1,5 +1,11 @@
 //! Questions to the head: what a series has in memory, its last value, which
 //! series there are.
+//!
+//! Regular expressions come from users and may be slow. The pattern: a caller
+//! compiles them ([`Search::new`]), takes the list of keys from the head, which
+//! costs one pointer, and matches them ([`Search::among`]) without the lock that
+//! guards the head. One would get it wrong by matching under it: every append
+//! would wait for the slowest expression anyone sends.
 
 use std::sync::Arc;
 
@@ -60,31 +66,14 @@ impl Head {
         }
     }
 
-    /// Ids and keys of series that match any selector, families together.
-    pub(super) fn matching(&self, selectors: &[Selector]) -> Result<Vec<(u32, Arc<str>)>, StoreError> {
-        let matching: Vec<Matching> = selectors.iter().map(Matching::new).collect::<Result<_, _>>()?;
-        let all = self.index.ordered().iter().filter_map(|id| Some((*id, self.index.get(*id)?)));
-        let found = all.filter(|(_, series)| {
-            matching.is_empty() || matching.iter().any(|matching| matching.accepts(&series.key))
-        });
-        Ok(found.map(|(id, series)| (id, Arc::clone(&series.key))).collect())
+    /// All ids and keys, families together; cheap.
+    pub fn keys(&self) -> Keys {
+        self.index.keys()
     }
 
-    /// Series that match any selector (all when there is none), families
-    /// together. `oldest` is the oldest time the store still holds.
-    ///
-    /// # Errors
-    /// A regular expression that is not valid; more than `limit` series.
-    pub fn series(
-        &self,
-        selectors: &[Selector],
-        oldest: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<SeriesInfo>, StoreError> {
-        let found = self.matching(selectors)?;
-        if found.len() > limit {
-            return Err(StoreError::TooManySeries { found: found.len(), limit });
-        }
+    /// What is known about series that were found. Those that left the index in
+    /// the meantime are left out. `oldest` is the oldest time the store holds.
+    pub fn describe(&self, found: Vec<(u32, Arc<str>)>, oldest: Timestamp) -> Vec<SeriesInfo> {
         let info = |(id, key): (u32, Arc<str>)| {
             let series = self.index.get(id)?;
             let (_, kind, help) = self.index.family_of(series);
@@ -97,6 +86,39 @@ impl Head {
                 last_value: series.last_value,
             })
         };
-        Ok(found.into_iter().filter_map(info).collect())
+        found.into_iter().filter_map(info).collect()
+    }
+}
+
+/// Ids and keys of all series at one moment, families together.
+pub type Keys = Arc<[(u32, Arc<str>)]>;
+
+/// Selectors ready to be asked; see the module.
+#[derive(Debug)]
+pub struct Search {
+    matching: Vec<Matching>,
+}
+
+impl Search {
+    /// Compiles the selectors.
+    ///
+    /// # Errors
+    /// A regular expression that is not valid or too large.
+    pub fn new(selectors: &[Selector]) -> Result<Self, StoreError> {
+        Ok(Self { matching: selectors.iter().map(Matching::new).collect::<Result<_, _>>()? })
+    }
+
+    /// Series that match any selector (all when there is none), in the order of `keys`.
+    ///
+    /// # Errors
+    /// There are more than `limit`.
+    pub fn among(&self, keys: &Keys, limit: usize) -> Result<Vec<(u32, Arc<str>)>, StoreError> {
+        let accepts = |key: &str| self.matching.iter().any(|matching| matching.accepts(key));
+        let matches = |(_, key): &&(u32, Arc<str>)| self.matching.is_empty() || accepts(key);
+        let found: Vec<_> = keys.iter().filter(matches).cloned().collect();
+        if found.len() > limit {
+            return Err(StoreError::TooManySeries { found: found.len(), limit });
+        }
+        Ok(found)
     }
 }

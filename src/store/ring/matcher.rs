@@ -11,8 +11,9 @@ use crate::model::selector::{MatchOp, Matcher, Selector};
 use crate::model::series;
 use crate::store::StoreError;
 
-/// Bytes one compiled expression may take.
-const SIZE_LIMIT: usize = 256 * 1024;
+/// Bytes one compiled expression may take: some hundred states, and the time of
+/// a match grows with them.
+const SIZE_LIMIT: usize = 16 * 1024;
 
 #[derive(Debug)]
 enum Test {
@@ -79,8 +80,8 @@ fn condition(matcher: &Matcher) -> Result<Condition, StoreError> {
         MatchOp::Regex | MatchOp::NotRegex => {
             let pattern = format!("^(?s:{})$", matcher.value);
             // Alone first: `a)(b` would be valid inside the brackets.
-            let regex = Regex::new(&matcher.value)
-                .and_then(|_| RegexBuilder::new(&pattern).size_limit(SIZE_LIMIT).build());
+            let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).build();
+            let regex = build(&matcher.value).and_then(|_| build(&pattern));
             Test::Regex(regex.map_err(|error| StoreError::BadMatcher {
                 matcher: format!("{}=~\"{}\"", matcher.label, matcher.value),
                 reason: error.to_string(),

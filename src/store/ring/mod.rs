@@ -21,7 +21,9 @@
 //! import   head.intern(key, family, kind, help, at) -> Option<SeriesId>
 //!          merge_hour(raw blob or None, hour, &[(SeriesId, Sample)]) -> HourBlobs     for hours up to compacted_through
 //!          head.insert(&[(SeriesId, Sample)])                  for later times (and earlier ones the head still holds)
-//! query    head.plan(&query) -> RangePlan                      cheap, under the lock: matched series and their recent samples
+//! query    Search::new(selectors), head.keys()                 compiled outside the lock; the keys are one pointer, under it
+//!          search.among(&keys, limit) -> found                 outside the lock: expressions may be slow
+//!          head.plan(&query, &found) -> RangePlan              cheap, under the lock: recent samples of the series that were found
 //!          plan.evaluate(&dyn Blobs) -> RangeAnswer            outside the lock, reads blobs by ranges
 //! retire   head.retire(before) -> Vec<SeriesId>                idle series whose data left the ring: delete their index rows
 //! ```
@@ -60,6 +62,7 @@ pub use bytes::Corrupt;
 pub use head::{Appended, FlushBlock, Head, HeadOptions, HeadStats, HourInput, Inserted};
 pub use hour::{HourBlobs, encode_hour};
 pub use index::SeriesRecord;
+pub use lookup::{Keys, Search};
 pub use merge::{merge_hour, merge_rows};
 pub use plan::{BlobRef, Blobs, RangePlan};
 pub use tier::Row;

@@ -13,6 +13,7 @@
 //! value would be up to half a minute old.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::blob;
 use super::blob::Group;
@@ -71,16 +72,12 @@ pub struct RangePlan {
 }
 
 impl Head {
-    /// Finds the series of a query and takes a snapshot of their samples in
-    /// memory.
+    /// Takes a snapshot of the samples in memory of the series that a
+    /// [`Search`](super::Search) for `query.selector` found.
     ///
     /// # Errors
-    /// A matcher that is not valid; more series or points than the query allows.
-    pub fn plan(&self, query: &RangeQuery) -> Result<RangePlan, StoreError> {
-        let found = self.matching(std::slice::from_ref(&query.selector))?;
-        if found.len() > query.max_series {
-            return Err(StoreError::TooManySeries { found: found.len(), limit: query.max_series });
-        }
+    /// More points than the query allows.
+    pub fn plan(&self, query: &RangeQuery, found: &[(u32, Arc<str>)]) -> Result<RangePlan, StoreError> {
         let steps = Steps::new(query);
         let points = steps.count.saturating_mul(found.len().max(1));
         if points > query.max_points {

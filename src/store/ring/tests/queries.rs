@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::rig::{Rig, START, points};
+use super::rig::{self, Rig, START, points};
 use crate::model::query::Resolution;
 
 /// Some hours of two series with gaps; the slow one misses the lookback.
@@ -136,7 +136,8 @@ fn limits_are_errors_and_wild_ranges_do_not_overflow() {
         max_series,
         max_points: 1000,
     };
-    let plan = |query: RangeQuery| rig.head.plan(&query).map(|plan| plan.evaluate(&rig.shelf).unwrap());
+    let plan =
+        |query: RangeQuery| rig::plan(&rig.head, &query).map(|plan| plan.evaluate(&rig.shelf).unwrap());
     assert!(matches!(plan(query(0, 10, 1, 2)), Err(StoreError::TooManySeries { found: 3, limit: 2 })));
     assert!(matches!(plan(query(0, 400, 1, 9)), Err(StoreError::TooManyPoints { found: 1203, limit: 1000 })));
     assert!(plan(query(i64::MIN, i64::MAX, 1, 9)).is_err());

@@ -134,7 +134,7 @@ impl Rig {
             max_series: 100,
             max_points: 100_000,
         };
-        self.head.plan(&query).unwrap().evaluate(&self.shelf).unwrap()
+        plan(&self.head, &query).unwrap().evaluate(&self.shelf).unwrap()
     }
 
     /// The value each step should see, as bits.
@@ -146,6 +146,12 @@ impl Rig {
             .map(|at| samples.range(at - lookback + 1..=at).next_back().map(|(_, value)| value.to_bits()))
             .collect()
     }
+}
+
+/// As the store does it.
+pub fn plan(head: &Head, query: &RangeQuery) -> Result<RangePlan, StoreError> {
+    let search = Search::new(std::slice::from_ref(&query.selector))?;
+    head.plan(query, &search.among(&head.keys(), query.max_series)?)
 }
 
 pub fn frame(values: &[(&str, f64)]) -> Frame {
