@@ -112,21 +112,34 @@ impl FilesystemCollector {
             }
         }
         let refused = |error| CollectError::Failed(format!("cannot start a thread for statvfs: {error}"));
-        let started = self.crew.start(jobs).map_err(refused);
+        let mut started = self.crew.start(jobs).map_err(refused);
         for _ in 0..LOOKS {
             let running = self.crew.running();
             if self.crew.wait(PATIENCE) {
                 break;
             }
             let Some(running) = running else { continue };
-            if self.crew.give_up(running).map_err(refused)? {
+            let left = self.crew.give_up(running);
+            // Left behind also when there is no thread for the rest.
+            if !matches!(left, Ok(false)) {
                 let mount = &self.mounts[running.tag];
                 tracing::warn!(mountpoint = %mount.mountpoint, "statvfs does not return");
                 self.answers[running.tag] = Answer::Error;
                 self.outstanding.insert(mount.path.clone());
             }
+            if let Err(error) = left {
+                started = Err(refused(error));
+                break;
+            }
         }
         self.crew.take_queued();
+        // A call that began late is left behind as well, with no word on it yet: its
+        // number means another mount once the list has changed.
+        if let Some(running) = self.crew.running()
+            && self.crew.give_up(running).map_err(refused)?
+        {
+            self.outstanding.insert(self.mounts[running.tag].path.clone());
+        }
         for done in self.crew.take_finished() {
             self.answers[done.tag] = done.result.flatten().map_or(Answer::Error, Answer::Usage);
         }

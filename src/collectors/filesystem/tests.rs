@@ -75,3 +75,30 @@ fn a_call_that_fails_or_panics_is_an_error_of_its_mount() {
     assert_eq!(error("nas:/x", "nfs4", "/dead"), Some(1.0));
     assert_eq!(error("/dev/b", "xfs", "/data"), Some(1.0));
 }
+
+#[test]
+fn a_call_that_outlasts_its_tick_is_not_taken_for_another_mount() {
+    let tree = Tree::new();
+    let slow: String = (0..8).map(|n| format!("{n} 1 0:{n} / /slow{n} rw - nfs4 nas:/{n} rw\n")).collect();
+    tree.write("proc/1/mountinfo", &slow);
+    let gate = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let (held, calls) = (gate.clone(), Arc::new(Mutex::new(Vec::new())));
+    let noted = calls.clone();
+    let mut collector = FilesystemCollector::with_statvfs(&tree.roots(), move |path| {
+        noted.lock().unwrap().push(path.to_owned());
+        drop(held.1.wait_while(held.0.lock().unwrap(), |open| !*open).unwrap());
+        usage(path)
+    });
+    testing::collect(&mut collector).unwrap();
+    let begun = calls.lock().unwrap().clone();
+    testing::collect(&mut collector).unwrap();
+    let again = calls.lock().unwrap()[begun.len()..].iter().filter(|path| begun.contains(path)).count();
+    assert_eq!(again, 0, "a path is not asked while its call is out");
+
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    tree.write("proc/1/mountinfo", "3 1 8:2 / /data ro - xfs /dev/b rw\n");
+    let frame = testing::collect(&mut collector).unwrap();
+    assert_eq!(testing::value(&frame, &key("size_bytes", "/dev/b", "xfs", "/data")), Some(100.0));
+    assert_eq!(frame.len(), 7);
+}
