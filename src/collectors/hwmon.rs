@@ -5,6 +5,11 @@
 //! temperature) or millionths (power, energy). The numbers of `hwmonN` change
 //! with every boot, so a chip is named after its device. A single sensor that
 //! cannot be read is normal and left out.
+//!
+//! The chip `drivetemp` asks the disk, and many disks take that as a reason not to
+//! sleep. So a disk is asked every half hour, and only while it works: when its
+//! counts of requests moved since the look before. In between the reading is
+//! repeated; the one of a disk that sleeps is not, because it says nothing of now.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +17,7 @@ use std::time::Duration;
 
 use super::source::{names_in, number, read_trimmed};
 use super::{CollectError, Collector, Roots, Tick};
+use crate::base::time::Monotonic;
 use crate::model::frame::Frame;
 use crate::model::series::{Kind, is_metric_name};
 
@@ -31,10 +37,14 @@ const TYPES: [&str; 13] = [
     "intrusion",
 ];
 
+/// Between two readings of a disk.
+const DRIVE_EVERY: Duration = Duration::from_secs(30 * 60);
+
 /// A sensor's elements by name, with the text of their files.
 type Sensors = BTreeMap<(String, u32), BTreeMap<String, String>>;
 
 /// One series of a sensor.
+#[derive(Clone)]
 struct Reading {
     family: String,
     kind: Kind,
@@ -49,12 +59,48 @@ struct Reading {
 /// See the module.
 pub struct HwmonCollector {
     hwmon: PathBuf,
+    /// Disks by the name of their directory.
+    drives: BTreeMap<String, Drive>,
+}
+
+/// A chip that asks a disk.
+struct Drive {
+    /// Finished requests at the last look.
+    requests: Option<u64>,
+    /// When it was asked, and what it said.
+    read: Option<(Monotonic, Vec<Reading>)>,
 }
 
 impl HwmonCollector {
     pub fn new(roots: &Roots) -> Self {
-        Self { hwmon: roots.sysfs.join("class/hwmon") }
+        Self { hwmon: roots.sysfs.join("class/hwmon"), drives: BTreeMap::new() }
     }
+
+    /// The readings of a disk, new ones when it is time and the disk is awake.
+    fn read_drive(&mut self, name: &str, now: Monotonic, readings: &mut Vec<Reading>) {
+        let dir = self.hwmon.join(name);
+        let requests = requests(&dir);
+        let fresh = Drive { requests, read: None };
+        let drive = self.drives.entry(name.to_owned()).or_insert(fresh);
+        let awake = requests.is_some() && requests != drive.requests;
+        drive.requests = requests;
+        drive.read.take_if(|(at, _)| now.since(*at) >= DRIVE_EVERY);
+        if drive.read.is_none() && awake {
+            let mut found = Vec::new();
+            read_chip(&dir, &mut found);
+            drive.read = Some((now, found));
+        }
+        readings.extend(drive.read.iter().flat_map(|(_, readings)| readings).cloned());
+    }
+}
+
+/// Reads and writes the disk of a chip has finished since the boot.
+fn requests(dir: &Path) -> Option<u64> {
+    let block = dir.join("device/block");
+    let disk = names_in(&block).ok()?.into_iter().next()?;
+    let stat = read_trimmed(&block.join(disk).join("stat"))?;
+    let mut fields = stat.split_ascii_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+    Some(fields.next()?.wrapping_add(fields.nth(3)?))
 }
 
 /// Small letters, digits, `:` and `_`; everything else becomes `_`, none at the ends.
@@ -216,22 +262,24 @@ impl Collector for HwmonCollector {
         "hwmon"
     }
 
-    /// A sensor behind a slow bus takes milliseconds to read, and many drives
-    /// take a reading as a reason not to sleep.
+    /// A sensor behind a slow bus takes milliseconds to read.
     fn every(&self) -> Duration {
         Duration::from_secs(5)
     }
 
-    fn deadline(&self) -> Duration {
-        Duration::from_secs(2)
-    }
-
-    fn collect(&mut self, _tick: Tick, frame: &mut Frame) -> Result<(), CollectError> {
+    fn collect(&mut self, tick: Tick, frame: &mut Frame) -> Result<(), CollectError> {
         let mut readings = Vec::new();
-        for name in names_in(&self.hwmon)? {
-            read_chip(&self.hwmon.join(name), &mut readings);
+        let names = names_in(&self.hwmon)?;
+        self.drives.retain(|name, _| names.binary_search(name).is_ok());
+        for name in names {
+            let dir = self.hwmon.join(&name);
+            if read_trimmed(&dir.join("name")).is_some_and(|chip| chip == "drivetemp") {
+                self.read_drive(&name, tick.monotonic, &mut readings);
+            } else {
+                read_chip(&dir, &mut readings);
+            }
         }
-        if readings.is_empty() {
+        if readings.is_empty() && self.drives.is_empty() {
             return Err(CollectError::Absent);
         }
         readings.sort_by(|a, b| a.family.cmp(&b.family));
@@ -264,6 +312,28 @@ mod tests {
         for other in ["name", "uevent", "1temp", "temp", "temp99999999999_input", "power", "tempx1_input"] {
             assert!(split(other).is_none_or(|(kind, _, _)| kind == other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_disk_is_asked_every_half_hour_and_only_while_it_works() {
+        use crate::collectors::testing::{Tree, tick_at, value};
+        let tree = Tree::new();
+        tree.write("sys/class/hwmon/hwmon0/name", "drivetemp\n");
+        let look = |collector: &mut HwmonCollector, at: u64, requests: u64, temperature: u64| {
+            tree.write("sys/class/hwmon/hwmon0/temp1_input", &temperature.to_string());
+            let stat = format!("{requests} 0 0 0 7 0 0 0 0 0 0\n");
+            tree.write("sys/class/hwmon/hwmon0/device/block/sda/stat", &stat);
+            let mut frame = Frame::new();
+            collector.collect(tick_at(at), &mut frame).unwrap();
+            value(&frame, "node_hwmon_temp_celsius{chip=\"hwmon0_device\",sensor=\"temp1\"}")
+        };
+        let mut collector = HwmonCollector::new(&tree.roots());
+        assert_eq!(look(&mut collector, 0, 100, 30_000), None, "not at the start: it may sleep");
+        assert_eq!(look(&mut collector, 5, 100, 30_000), None);
+        assert_eq!(look(&mut collector, 10, 101, 30_000), Some(30.0));
+        assert_eq!(look(&mut collector, 15, 102, 31_000), Some(30.0), "repeated, not asked");
+        assert_eq!(look(&mut collector, 1810, 102, 32_000), None, "asleep when it is time");
+        assert_eq!(look(&mut collector, 1815, 103, 33_000), Some(33.0));
     }
 
     #[test]
