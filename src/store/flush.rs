@@ -25,6 +25,7 @@ use super::shared::lock;
 use super::tables::{
     CLASS_BLOCK, CLASS_HOUR, CLASS_MINUTE, CLASS_RAW, META, META_CLEAN, META_EVENT_CEILING, SERIES,
 };
+use super::tail_file::{self, TailFile};
 use super::writer::Writer;
 use crate::base::time::Timestamp;
 use crate::model::access::AuditEntry;
@@ -191,9 +192,8 @@ impl Writer {
             self.shared.counters.held.fetch_sub(held.samples, Ordering::Relaxed);
         }
         // Without a sealed block the old tails have nothing that is not durable.
-        if let Some(tail) = &mut lock(&self.shared.front).tail {
-            tail.forget_old();
-        }
+        let old = lock(&self.shared.front).tail.as_mut().map(TailFile::take_old);
+        tail_file::remove(&old.unwrap_or_default());
         self.shared.counters.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

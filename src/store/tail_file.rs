@@ -11,12 +11,15 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Result, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::ring::tail;
 
 /// A tail that outgrew this is not appended to until the next flush. A tick of 500
 /// series is some 2 KB.
 const LIMIT: u64 = 32 << 20;
+/// A tail of another store that nobody touched for so long is of a store that is gone.
+const FOREIGN_AGE: Duration = Duration::from_secs(86_400);
 /// Where memory-backed storage usually is.
 const CANDIDATES: [&str; 3] = ["/run/holdfast", "/dev/shm/holdfast", "/tmp/holdfast"];
 const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -32,6 +35,10 @@ pub struct TailFile {
     file: Option<File>,
     bytes: u64,
     old: Vec<PathBuf>,
+}
+
+fn lock(file: &File) -> rustix::io::Result<()> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
 }
 
 fn is_memory(dir: &Path) -> bool {
@@ -56,7 +63,12 @@ pub fn choose(configured: Option<&Option<PathBuf>>) -> Option<PathBuf> {
     match configured {
         Some(None) => None,
         Some(Some(dir)) => match usable(dir) {
-            Ok(()) => Some(dir.clone()),
+            Ok(()) if is_memory(dir) => Some(dir.clone()),
+            Ok(()) => {
+                let dir = dir.display();
+                tracing::warn!(%dir, "the tail directory is on a disk, which every tick would write to: the tail is off");
+                None
+            }
             Err(error) => {
                 tracing::warn!(dir = %dir.display(), %error, "the tail directory cannot be used: the tail is off");
                 None
@@ -95,13 +107,34 @@ pub fn find(dir: &Path, store_id: u64) -> Vec<Found> {
 }
 
 impl TailFile {
-    /// Starts a generation after those `found`, which stay until [`Self::forget_old`].
+    /// Starts a generation after those `found`, which stay until [`Self::take_old`].
+    /// Tails of other stores go when no agent has them and none did for a day.
     pub fn start(dir: PathBuf, store_id: u64, found: &[Found]) -> Self {
         let generation = found.last().map_or(0, |tail| tail.generation);
         let old = found.iter().map(|tail| tail.path.clone()).collect();
         let mut this = Self { dir, store_id, generation, file: None, bytes: 0, old };
         this.begin();
+        this.remove_foreign();
         this
+    }
+
+    fn remove_foreign(&self) {
+        // The time of the file just made: now, without asking for the time.
+        let modified = |path: &Path| std::fs::symlink_metadata(path)?.modified();
+        let (Ok(now), Ok(entries)) = (modified(&self.path()), std::fs::read_dir(&self.dir)) else { return };
+        let own = format!("holdfast-{:016x}-", self.store_id);
+        for entry in entries.take(4096).flatten() {
+            let (name, path) = (entry.file_name(), entry.path());
+            let name = name.to_string_lossy();
+            if !name.starts_with("holdfast-") || !name.ends_with(".tail") || name.starts_with(&own) {
+                continue;
+            }
+            let age = modified(&path).ok().and_then(|touched| now.duration_since(touched).ok());
+            let free = || File::open(&path).is_ok_and(|file| lock(&file).is_ok());
+            if age.is_some_and(|age| age > FOREIGN_AGE) && free() {
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -115,6 +148,8 @@ impl TailFile {
         let create = || -> Result<File> {
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            // Says that somebody is at it; that another has it is no reason to stop.
+            let _ = lock(&file);
             file.write_all(&header)?;
             Ok(file)
         };
@@ -128,17 +163,16 @@ impl TailFile {
         }
     }
 
-    /// Starts the next generation; the one before stays until [`Self::forget_old`].
+    /// Starts the next generation; the one before stays until [`Self::take_old`].
     pub fn rotate(&mut self) {
         self.old.push(self.path());
         self.begin();
     }
 
-    /// What the old generations held is durable.
-    pub fn forget_old(&mut self) {
-        for path in self.old.drain(..) {
-            let _ = std::fs::remove_file(path);
-        }
+    /// What the old generations held is durable: they are for [`remove`], which the
+    /// lock around this need not wait for.
+    pub fn take_old(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.old)
     }
 
     /// Appends records. A failure turns the tail off until the next generation: a
@@ -171,6 +205,47 @@ impl TailFile {
     pub fn remove_all(&mut self) {
         self.file = None;
         self.old.push(self.path());
-        self.forget_old();
+        remove(&self.take_old());
+    }
+}
+
+/// Removes tails that are superfluous.
+pub fn remove(tails: &[PathBuf]) {
+    for path in tails {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_on_a_disk_is_refused() {
+        // The crate's own directory is where it was compiled: on a disk.
+        let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        assert_eq!(choose(Some(&Some(disk.path().to_owned()))), None);
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        assert_eq!(choose(Some(&Some(memory.path().to_owned()))).as_deref(), Some(memory.path()));
+    }
+
+    #[test]
+    fn tails_of_stores_that_are_gone_are_removed() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let make = |name: &str, days: u32| {
+            let path = dir.path().join(name);
+            let file = File::create(&path).unwrap();
+            let touched = file.metadata().unwrap().modified().unwrap() - FOREIGN_AGE * days;
+            file.set_modified(touched).unwrap();
+            (path, file)
+        };
+        let (gone, _) = make("holdfast-0000000000000001-3.tail", 2);
+        let (young, _) = make("holdfast-0000000000000002-3.tail", 0);
+        let (other, _) = make("notes.tail", 9);
+        let (living, held) = make("holdfast-0000000000000003-3.tail", 2);
+        lock(&held).unwrap();
+        let _tail = TailFile::start(dir.path().to_owned(), 7, &[]);
+        assert!(!gone.exists());
+        assert!(young.exists() && other.exists() && living.exists());
     }
 }

@@ -195,7 +195,7 @@ fn a_second_open_is_refused_and_the_file_is_private() {
 
 #[test]
 fn a_killed_run_gets_its_last_ticks_back_from_the_tail() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut options = options(&dir.path().join("holdfast.redb"));
     options.tail = Some(Some(dir.path().join("tail")));
     let clock = clock();

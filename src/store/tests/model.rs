@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn the_same_samples_come_back(actions in prop::collection::vec(action(), 1..40)) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let mut options = options(&dir.path().join("holdfast.redb"));
         options.tail = Some(Some(dir.path().join("tail")));
         let clock = clock();
