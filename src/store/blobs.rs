@@ -21,7 +21,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, WriteTransaction};
 use super::api::StoreError;
 use super::fault::Fault;
 use super::records::Holding;
-use super::ring::{BlobRef, Blobs};
+use super::ring::{BlobRef, Blobs, HOUR_MS};
 use super::tables::{CLASS_HOUR, CLASS_MINUTE, CLASS_RAW, HOLDINGS, RING};
 use crate::base::time::Timestamp;
 use crate::model::query::Resolution;
@@ -30,8 +30,6 @@ use crate::model::query::Resolution;
 const LEAF_OVERHEAD: usize = 32;
 const PAGE: usize = 4096;
 const PIECES: [usize; 3] = [4 * PAGE - LEAF_OVERHEAD, 2 * PAGE - LEAF_OVERHEAD, PAGE - LEAF_OVERHEAD];
-/// Milliseconds in an hour.
-const HOUR_MS: i64 = 3_600_000;
 
 fn class_of(resolution: Resolution) -> u8 {
     match resolution {

@@ -20,7 +20,7 @@ use super::open::EVENT_RESERVE;
 use super::probes;
 use super::record::Raw;
 use super::records::{FlushRecord, Holding};
-use super::ring::{Hour, HourBlobs, SeriesRecord, encode_hour, merge_rows};
+use super::ring::{Hour, HourBlobs, HourInput, SeriesRecord, encode_hour, merge_rows};
 use super::shared::lock;
 use super::tables::{
     CLASS_BLOCK, CLASS_HOUR, CLASS_MINUTE, CLASS_RAW, META, META_CLEAN, META_EVENT_CEILING, SERIES,
@@ -207,16 +207,43 @@ impl Writer {
     /// Compacts the hours that are over at `now`.
     pub fn compact_closed(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..HOURS_AT_ONCE {
-            let input = {
+            let mut input = {
                 let mut front = lock(&self.shared.front);
                 let Some(hour) = front.head.closed_hour(now) else { break };
                 front.head.hour_input(hour)
             };
+            if !self.add_stored(&mut input)? {
+                lock(&self.shared.front).head.compacted(input.hour());
+                continue;
+            }
             let blobs = encode_hour(&input);
             drop(input);
             self.write_hour(blobs)?;
         }
         Ok(())
+    }
+
+    /// Adds what the file has of an hour, which is there already where the clock went
+    /// back; false when its raw samples gave way, so that nothing can be added.
+    fn add_stored(&self, input: &mut HourInput) -> Result<bool, StoreError> {
+        let number = hour_number(input.hour());
+        let (raw, minute) = {
+            let ledger = lock(&self.shared.ledger);
+            (ledger.raw.contains_key(&number), ledger.minute.contains_key(&number))
+        };
+        if !raw {
+            return Ok(!minute);
+        }
+        let read = || -> Result<Vec<u8>, Fault> {
+            let db = super::shared::read(&self.shared.db);
+            let db = db.as_ref().ok_or_else(|| Fault::Broken(String::from("it is shut")))?;
+            let ring = redb::ReadableDatabase::begin_read(db)?.open_table(super::tables::RING)?;
+            blobs::read_whole(&ring, CLASS_RAW, number)
+        };
+        if let Err(error) = input.add_stored(&read().map_err(|fault| fault.error())?) {
+            tracing::error!(hour = number, %error, "a stored hour is damaged: it is written anew");
+        }
+        Ok(true)
     }
 
     fn write_hour(&mut self, blobs: HourBlobs) -> Result<(), StoreError> {

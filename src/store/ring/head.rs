@@ -6,14 +6,22 @@
 //! there on; flush blocks are only read when the agent starts. One would get
 //! it wrong by letting a sample in behind that line: it would be in the head,
 //! not in the hour, and vanish with the next trim. [`Head::append`] clamps.
+//!
+//! A clock that went back by seconds is clamped until it has caught up. After
+//! more than [`BRIDGE_MS`] the times behind were wrong, or those from now on are;
+//! the head cannot know which, so it keeps both: the line goes back to the start
+//! of the hour at hand and history goes on from there. Samples stamped in the
+//! future stay as they are and are compacted when their hour is over. An hour
+//! that is in the file already is closed again later, so a store must give what
+//! it holds to [`HourInput::add_stored`] before it writes the hour anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::block;
+use super::bytes::Corrupt;
 use super::hour;
-use super::index::Index;
-use super::index::SeriesRecord;
+use super::index::{Index, KINDS, SeriesRecord};
 use super::segment::{Grid, GridColumn};
 use super::stream::{Newest, Segment, Stream};
 use super::tail;
@@ -25,12 +33,12 @@ use crate::model::series::Kind;
 
 /// An hour is closed this long after its end, so that late frames are in it.
 const GRACE_MS: i64 = 5_000;
+/// A clock that went back by no more is clamped.
+pub(super) const BRIDGE_MS: i64 = 60_000;
 /// A stream that fell silent keeps its samples in memory this long.
 const SILENT_MS: i64 = 24 * HOUR_MS;
 /// Name of the stream that [`Head::insert`] fills.
-const IMPORT: &str = "import";
-pub(super) const KINDS: [Kind; 5] =
-    [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary, Kind::Unknown];
+pub(super) const IMPORT: &str = "import";
 
 /// Bounds of the head.
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +60,8 @@ pub struct Appended {
     /// A series that was there twice, or already has a sample at that time.
     pub duplicate: usize,
     /// The time that was used: later than asked when the clock stood still
-    /// or went back.
+    /// or went back a little.
     pub at: Timestamp,
-    pub clamped: bool,
 }
 
 /// What a flush writes, in one transaction.
@@ -92,6 +99,26 @@ pub struct HourInput {
     pub(super) idle: Vec<SeriesRecord>,
 }
 
+impl HourInput {
+    pub fn hour(&self) -> Hour {
+        self.hour
+    }
+
+    /// Adds the samples of the raw hour that is in the file already.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the blob is not a raw hour; pieces before the damage are kept.
+    pub fn add_stored(&mut self, raw: &[u8]) -> Result<(), Corrupt> {
+        hour::last_frames(raw, usize::MAX, &mut |name, grid| {
+            let Some(segment) = Segment::of(&grid).map(Arc::new) else { return };
+            match self.streams.last_mut() {
+                Some((last, segments)) if last == name => segments.push(segment),
+                _ => self.streams.push((name.to_owned(), vec![segment])),
+            }
+        })
+    }
+}
+
 /// What became of inserted samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inserted {
@@ -112,6 +139,9 @@ pub struct Head {
     /// Interned since the last time their rows were asked for.
     fresh: Vec<u32>,
     compacted_through: i64,
+    /// The newest hour of the file ends here; later than `compacted_through`
+    /// after the clock went back.
+    pub(super) stored_through: i64,
     /// No sample at or before this is taken: an hour up to here is closing.
     pub(super) closed_through: i64,
     appended: u64,
@@ -128,6 +158,7 @@ impl Head {
             pending: Vec::new(),
             fresh: Vec::new(),
             compacted_through: i64::MIN,
+            stored_through: i64::MIN,
             closed_through: i64::MIN,
             appended: 0,
             shed: 0,
@@ -137,6 +168,7 @@ impl Head {
     /// Samples up to `at` are in raw hours.
     pub fn set_compacted_through(&mut self, at: Timestamp) {
         self.compacted_through = at.millis();
+        self.stored_through = self.stored_through.max(at.millis());
         self.closed_through = self.closed_through.max(at.millis());
     }
 
@@ -153,8 +185,33 @@ impl Head {
         self.streams.len() - 1
     }
 
+    /// Lets a stream go on at `at` when it, or the line, is more than
+    /// [`BRIDGE_MS`] ahead; see the module. A jump forward starts a new segment:
+    /// one across the gap would have every empty hour in it closed.
+    pub(super) fn follow_clock(&mut self, number: usize, at: i64) {
+        let stream = &mut self.streams[number];
+        if stream.open_samples() > 0 && at.saturating_sub(stream.last) > HOUR_MS {
+            self.pending.extend(stream.seal().map(|segment| (number, segment)));
+        }
+        if stream.last.max(self.closed_through).saturating_sub(at) <= BRIDGE_MS {
+            return;
+        }
+        // The times of one segment ascend.
+        self.pending.extend(stream.seal().map(|segment| (number, segment)));
+        stream.last = at.saturating_sub(1);
+        self.lower_line(at);
+    }
+
+    /// Takes samples from the start of the hour of `at` on.
+    pub(super) fn lower_line(&mut self, at: i64) {
+        let start = Hour::of(Timestamp(at)).start().millis();
+        self.compacted_through = self.compacted_through.min(start);
+        self.closed_through = self.closed_through.min(start);
+    }
+
     /// Takes one frame of a source. `tail` receives what is to be appended to
-    /// the tail file. The time is moved forward when it does not advance.
+    /// the tail file. The time is moved forward when it does not advance; when
+    /// it went back by more than a minute, it is taken as it is.
     pub fn append(
         &mut self,
         stream: &str,
@@ -163,11 +220,11 @@ impl Head {
         tail: Option<&mut Vec<u8>>,
     ) -> Appended {
         let number = self.stream(stream);
+        self.follow_clock(number, at.millis());
         let Self { streams, index, fresh, closed_through, .. } = self;
         let stream = &mut streams[number];
         let used = at.millis().max(stream.last.max(*closed_through).saturating_add(1));
-        let mut report =
-            Appended { at: Timestamp(used), clamped: used != at.millis(), ..Appended::default() };
+        let mut report = Appended { at: Timestamp(used), ..Appended::default() };
         stream.begin(used);
         for sample in frame.iter() {
             let expected = stream
@@ -181,6 +238,7 @@ impl Head {
                         report.duplicate += 1;
                         continue;
                     }
+                    index.rewind(id, used);
                     index.admit(last, used).then_some(id)
                 }
                 None => {
@@ -306,14 +364,18 @@ impl Head {
         }
     }
 
-    /// Drops the oldest segments while the head is too large.
+    /// Drops segments while the head is too large: first what the file has, then
+    /// the oldest.
     fn shed(&mut self) {
         let mut bytes: usize = self.streams.iter().map(Stream::bytes).sum();
         while bytes > self.options.max_bytes {
-            let front =
-                |stream: &&mut Stream| stream.segments.front().map_or(i64::MAX, |segment| segment.first);
-            let Some(stream) = self.streams.iter_mut().min_by_key(front) else { return };
-            let Some(gone) = stream.segments.pop_front() else { return };
+            // Not only the fronts: an import puts segments of any age behind each other.
+            let held = self.streams.iter().enumerate().flat_map(|(number, stream)| {
+                stream.segments.iter().enumerate().map(move |(place, segment)| (number, place, segment))
+            });
+            let oldest = held.min_by_key(|(.., held)| (held.last > self.compacted_through, held.first));
+            let Some((number, place, _)) = oldest else { return };
+            let Some(gone) = self.streams[number].segments.remove(place) else { return };
             bytes -= gone.bytes.len();
             if gone.last > self.compacted_through {
                 self.shed += gone.samples;
@@ -350,26 +412,27 @@ impl Head {
         Some(id)
     }
 
-    /// Takes samples of any time that the head covers, in any order.
-    /// Those after [`Head::compacted_through`] are pending for the next flush.
+    /// Takes samples of any time, in any order. Those after
+    /// [`Head::compacted_through`] are pending for the next flush; of those before,
+    /// which no query looks for here, only the last value of the series is noted.
     pub fn insert(&mut self, samples: &[(SeriesId, Sample)]) -> Inserted {
         let mut report = Inserted::default();
         let mut sorted: Vec<(u32, Sample)> = samples.iter().map(|(id, sample)| (id.0, *sample)).collect();
         sorted.sort_by_key(|(id, sample)| (*id, sample.at));
+        for (id, sample) in &sorted {
+            self.index.note(*id, sample.at, sample.value);
+        }
+        sorted.retain(|(_, sample)| sample.at > self.compacted_through);
+        let held = self.held(&sorted);
         let mut groups: HashMap<Vec<i64>, Vec<GridColumn>> = HashMap::new();
-        for run in sorted.chunk_by(|left, right| left.0 == right.0) {
+        for (run, held) in sorted.chunk_by(|left, right| left.0 == right.0).zip(held) {
             let id = run[0].0;
-            let mut held = Vec::new();
-            let from = run[0].1.at.saturating_sub(1);
-            self.recent(&[id], from, run[run.len() - 1].1.at).each(&[id], |_, at, _| held.push(at));
-            held.sort_unstable();
             let (mut times, mut values) = (Vec::new(), Vec::new());
             for (_, sample) in run {
                 if held.binary_search(&sample.at).is_ok() || times.last() == Some(&sample.at) {
                     report.duplicate += 1;
                     continue;
                 }
-                self.index.note(id, sample.at, sample.value);
                 times.push(sample.at);
                 values.push(sample.value);
             }
@@ -389,6 +452,21 @@ impl Head {
         self.appended += report.accepted;
         self.shed();
         report
+    }
+
+    /// The times that memory holds of each series in `sorted`, in its order. Reads
+    /// every segment once.
+    fn held(&self, sorted: &[(u32, Sample)]) -> Vec<Vec<i64>> {
+        let mut ids: Vec<u32> = sorted.iter().map(|(id, _)| *id).collect();
+        ids.dedup();
+        let times = sorted.iter().map(|(_, sample)| sample.at);
+        let mut held = vec![Vec::new(); ids.len()];
+        if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
+            let recent = self.recent(&ids, first.saturating_sub(1), last);
+            recent.each(&ids, |index, at, _| held[index].push(at));
+        }
+        held.iter_mut().for_each(|times| times.sort_unstable());
+        held
     }
 
     /// Forgets series without a sample since `before`; their index rows go.

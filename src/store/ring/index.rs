@@ -4,6 +4,10 @@
 //! the keys are shared texts and the map is asked with a `&str`. The cap
 //! counts series with a sample in the last hour; the count is an upper bound
 //! that is made exact only when the cap is reached, at most every ten seconds.
+//! Idle series are known as long as the ring has their data, but no more than
+//! [`KNOWN`] times the cap: beyond, those that are idle longest go, and their
+//! rows with the next [`Index::retire`]. One would get it wrong without that:
+//! names that change every hour would pile up for two years.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Corrupt;
+use super::head::BRIDGE_MS;
 use super::lookup::Keys;
 use super::{HOUR_MS, SeriesId};
 use crate::model::series::Kind;
@@ -18,6 +23,8 @@ use crate::model::series::Kind;
 const RECORD_VERSION: u8 = 1;
 /// Between two exact counts of the active series.
 const RECOUNT_MS: i64 = 10_000;
+/// Series that are known at most, for each that may be active.
+const KNOWN: usize = 4;
 /// `last` of a series no sample of which has been seen.
 pub(super) const NEVER: i64 = i64::MIN;
 
@@ -50,7 +57,9 @@ struct RecordV1<'a> {
     last_value: u64,
 }
 
-const KINDS: [Kind; 5] = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary, Kind::Unknown];
+/// By the number that stands for them in rows and tails.
+pub(super) const KINDS: [Kind; 5] =
+    [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary, Kind::Unknown];
 
 impl SeriesRecord {
     /// Version byte, then postcard.
@@ -125,13 +134,15 @@ pub(super) struct Index {
     series: Vec<Option<Series>>,
     families: Vec<Family>,
     family_ids: HashMap<Arc<str>, u32>,
-    /// Ids by (family, key).
-    order: Vec<u32>,
+    /// Ids by (family, key), sorted when it is asked for.
+    order: OnceLock<Vec<u32>>,
     /// The same with their keys, made when it is asked for.
     keys: OnceLock<Keys>,
     max_active: usize,
     active: usize,
     counted_at: i64,
+    /// Gone for lack of room; their rows are still there.
+    evicted: Vec<SeriesId>,
     pub refused: u64,
 }
 
@@ -142,17 +153,18 @@ impl Index {
             series: Vec::new(),
             families: Vec::new(),
             family_ids: HashMap::new(),
-            order: Vec::new(),
+            order: OnceLock::new(),
             keys: OnceLock::new(),
             max_active,
             active: 0,
             counted_at: i64::MIN,
+            evicted: Vec::new(),
             refused: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.ids.len()
     }
 
     /// Upper bound of the series with a sample in the last hour.
@@ -180,13 +192,18 @@ impl Index {
 
     /// Ids ordered by (family, key), so that families are together.
     pub(super) fn ordered(&self) -> &[u32] {
-        &self.order
+        self.order.get_or_init(|| {
+            let mut known: Vec<(&Series, u32)> =
+                self.series.iter().zip(0..).filter_map(|(series, id)| Some((series.as_ref()?, id))).collect();
+            known.sort_unstable_by(|left, right| self.rank(left.0).cmp(&self.rank(right.0)));
+            known.into_iter().map(|(_, id)| id).collect()
+        })
     }
 
     /// Ids and keys in that order.
     pub(super) fn keys(&self) -> Keys {
         let key = |id: &u32| Some((*id, Arc::clone(&self.get(*id)?.key)));
-        Arc::clone(self.keys.get_or_init(|| self.order.iter().filter_map(key).collect()))
+        Arc::clone(self.keys.get_or_init(|| self.ordered().iter().filter_map(key).collect()))
     }
 
     pub(super) fn record(&self, id: u32) -> Option<SeriesRecord> {
@@ -211,7 +228,9 @@ impl Index {
         if last > hour_ago {
             return true;
         }
-        if self.active >= self.max_active && at.saturating_sub(self.counted_at) >= RECOUNT_MS {
+        // A count of the future is none: the clock went back.
+        let counted = (0..RECOUNT_MS).contains(&at.saturating_sub(self.counted_at));
+        if self.active >= self.max_active && !counted {
             self.counted_at = at;
             self.active = self.series.iter().flatten().filter(|series| series.last > hour_ago).count();
         }
@@ -228,13 +247,48 @@ impl Index {
         if let Some(id) = self.find(key) {
             return Some(id);
         }
-        if !self.admit(NEVER, at) {
+        if !self.make_room(at) || !self.admit(NEVER, at) {
             return None;
         }
         let id = u32::try_from(self.series.len()).ok()?;
         let series = self.build(key, family, kind, help);
         self.insert(id, Series { first: i64::MAX, unsaved: true, ..series });
         Some(id)
+    }
+
+    /// Lets series go that are idle longest when too many are known, some at once
+    /// because finding them looks at all; false when none may go.
+    fn make_room(&mut self, at: i64) -> bool {
+        let most = self.max_active.saturating_mul(KNOWN);
+        if self.len() < most {
+            return true;
+        }
+        let hour_ago = at.saturating_sub(HOUR_MS);
+        let known = self.series.iter().zip(0..).filter_map(|(series, id)| Some((series.as_ref()?, id)));
+        let idle = known.filter(|(series, _)| series.last != NEVER && series.last <= hour_ago);
+        let mut idle: Vec<(i64, u32)> = idle.map(|(series, id)| (series.last, id)).collect();
+        idle.sort_unstable();
+        idle.truncate(self.len() - most + 1 + self.max_active / 8);
+        let gone: Vec<u32> = idle.into_iter().map(|(_, id)| id).collect();
+        self.forget(&gone);
+        self.evicted.extend(gone.iter().copied().map(SeriesId));
+        if self.len() >= most {
+            self.refused += 1;
+            return false;
+        }
+        true
+    }
+
+    fn forget(&mut self, gone: &[u32]) {
+        for id in gone {
+            if let Some(series) = self.series.get_mut(*id as usize).and_then(Option::take) {
+                self.ids.remove(&*series.key);
+            }
+        }
+        self.keys = OnceLock::new();
+        if let Some(order) = self.order.get_mut() {
+            order.retain(|id| self.series.get(*id as usize).is_some_and(Option::is_some));
+        }
     }
 
     pub(super) fn restore(&mut self, record: &SeriesRecord) {
@@ -245,6 +299,8 @@ impl Index {
         let series = self.build(&record.key, &record.family, record.kind, &record.help);
         let series =
             Series { first: record.first, last: record.last, last_value: record.last_value, ..series };
+        // Sorted once when all are there.
+        self.order = OnceLock::new();
         self.insert(record.id.0, series);
     }
 
@@ -272,10 +328,12 @@ impl Index {
     }
 
     fn insert(&mut self, id: u32, series: Series) {
-        let place = self.order.partition_point(|other| {
-            self.get(*other).is_some_and(|other| self.rank(other) < self.rank(&series))
-        });
-        self.order.insert(place, id);
+        let before =
+            |other: &u32| self.get(*other).is_some_and(|other| self.rank(other) < self.rank(&series));
+        let place = self.order.get().map(|order| order.partition_point(before));
+        if let Some((order, place)) = self.order.get_mut().zip(place) {
+            order.insert(place, id);
+        }
         self.keys = OnceLock::new();
         self.ids.insert(Arc::clone(&series.key), id);
         let needed = id as usize + 1;
@@ -301,17 +359,23 @@ impl Index {
         }
     }
 
-    /// Forgets series whose last sample is before `before`.
-    pub(super) fn retire(&mut self, before: i64) -> Vec<SeriesId> {
-        let gone: Vec<u32> =
-            self.order.iter().copied().filter(|id| self.get(*id).is_some_and(|s| s.last < before)).collect();
-        for id in &gone {
-            if let Some(series) = self.series.get_mut(*id as usize).and_then(Option::take) {
-                self.ids.remove(&*series.key);
-            }
+    /// Makes the sample at `at`, which came after the last, the newer one, when the
+    /// last is of a future that did not come.
+    pub(super) fn rewind(&mut self, id: u32, at: i64) {
+        if let Some(series) = self.get_mut(id).filter(|held| held.last.saturating_sub(at) > BRIDGE_MS) {
+            series.last = at.saturating_sub(1);
+            series.first = series.first.min(at);
         }
-        self.keys = OnceLock::new();
-        self.order.retain(|id| self.series.get(*id as usize).is_some_and(Option::is_some));
-        gone.into_iter().map(SeriesId).collect()
+    }
+
+    /// Forgets series whose last sample is before `before`. Answers them and those
+    /// that had to go since the last time.
+    pub(super) fn retire(&mut self, before: i64) -> Vec<SeriesId> {
+        let known = self.series.iter().zip(0..).filter_map(|(series, id)| Some((series.as_ref()?, id)));
+        let gone: Vec<u32> = known.filter(|(series, _)| series.last < before).map(|(_, id)| id).collect();
+        self.forget(&gone);
+        let mut rows = std::mem::take(&mut self.evicted);
+        rows.extend(gone.into_iter().map(SeriesId));
+        rows
     }
 }

@@ -37,6 +37,7 @@ impl Head {
     }
 
     /// Samples of one series in `(from, to]` that are in memory, by time.
+    #[cfg(test)]
     pub fn samples(&self, key: &str, from: Timestamp, to: Timestamp) -> Vec<Sample> {
         let Some(id) = self.index.find(key) else { return Vec::new() };
         let mut found = Vec::new();

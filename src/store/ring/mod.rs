@@ -16,6 +16,7 @@
 //!          tail::header(store id, generation)                  starts the next tail file; the old one goes after the commit
 //! compact  head.closed_hour(now) -> Option<Hour>               oldest hour with data that is over and not compacted
 //!          head.hour_input(hour) -> HourInput                  cheap, under the lock
+//!          input.add_stored(raw blob)                          only where the file has that hour: the clock went back into it
 //!          encode_hour(&input) -> HourBlobs                    costly, outside the lock: raw, minute, hour blobs, index rows to put
 //!          head.compacted(hour)                                after the commit; flush blocks with last <= hour.end() may go
 //! import   head.intern(key, family, kind, help, at) -> Option<SeriesId>

@@ -89,8 +89,9 @@ impl Head {
         order.sort_unstable();
         let ids: Vec<u32> = order.iter().map(|(id, _)| *id).collect();
         let places = order.into_iter().map(|(_, place)| place).collect();
-        let stored_to = self.compacted_through().millis();
-        let recent = self.recent(&ids, steps.from().max(stored_to), steps.end());
+        let stored_to = self.stored_through;
+        let line = self.compacted_through().millis();
+        let recent = self.recent(&ids, steps.from().max(line), steps.end());
         Ok(RangePlan { steps, ids, places, keys, recent, stored_to })
     }
 }

@@ -8,11 +8,12 @@
 
 use std::collections::HashMap;
 
+use super::HOUR_MS;
 use super::block;
 use super::bytes::Corrupt;
-use super::head::{Head, KINDS};
+use super::head::{Head, IMPORT};
 use super::hour;
-use super::index::SeriesRecord;
+use super::index::{KINDS, SeriesRecord};
 use super::segment;
 use super::segment::Grid;
 use super::stream::Segment;
@@ -46,6 +47,21 @@ impl Head {
         for (name, bytes) in block::decode(block)? {
             let grid = segment::decode(bytes)?;
             found.push((name, Segment::with(&grid, bytes.into()), grid));
+        }
+        let times = |pick: fn(&Grid) -> Option<&i64>| found.iter().filter_map(move |(.., grid)| pick(grid));
+        let first = times(|grid| grid.times.first()).min().copied();
+        let last = times(|grid| grid.times.last()).max().copied();
+        // Its hours would have taken it with them, had they been closed after it came:
+        // those in the file are of before the clock went back.
+        if let Some(first) = first.filter(|_| last <= Some(self.compacted_through().millis())) {
+            self.lower_line(first);
+        }
+        for (name, _, grid) in &found {
+            // Blocks tell in which order samples came, but for those of any age.
+            let newest = grid.times.last().filter(|_| *name != IMPORT);
+            for (column, at) in grid.columns.iter().zip(newest.into_iter().cycle()) {
+                self.index.rewind(column.id, *at);
+            }
         }
         Ok(found.into_iter().map(|(name, segment, grid)| self.restore_segment(name, segment, &grid)).sum())
     }
@@ -112,14 +128,20 @@ impl Head {
 
     fn replay(&mut self, stream: &str, at: i64, ids: &[Option<u32>], values: &[f64]) -> u64 {
         let number = self.stream(stream);
-        if at <= self.streams[number].last.max(self.closed_through) {
-            return 0;
+        let line = self.streams[number].last.max(self.closed_through);
+        if at <= line {
+            // A tail goes back further than an hour only where the clock did.
+            if self.streams[number].covers(at) || line.saturating_sub(at) <= HOUR_MS {
+                return 0;
+            }
         }
+        self.follow_clock(number, at);
         let stream = &mut self.streams[number];
         let before = stream.open_samples();
         stream.begin(at);
         for (id, value) in ids.iter().zip(values).filter_map(|(id, value)| id.map(|id| (id, *value))) {
             stream.push(id, value);
+            self.index.rewind(id, at);
             self.index.note(id, at, value);
         }
         stream.end();

@@ -11,7 +11,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::HOUR_MS;
 use super::column::Effort;
+use super::head::BRIDGE_MS;
 use super::presence;
 use super::segment;
 use super::segment::{Grid, GridColumn};
@@ -240,7 +242,9 @@ impl Stream {
     /// Takes a segment in behind the others as it is. For a start, which must
     /// be quick: small segments only cost some memory until they are trimmed.
     pub(super) fn restore(&mut self, segment: Segment) {
-        self.last = self.last.max(segment.last);
+        // Where the clock went back, the later word counts.
+        let went_back = self.last.saturating_sub(segment.last) > BRIDGE_MS;
+        self.last = if went_back { segment.last } else { self.last.max(segment.last) };
         self.segments.push_back(Arc::new(segment));
     }
 
@@ -250,7 +254,8 @@ impl Stream {
         self.segments.push_back(segment);
         while let [.., before, last] = self.segments.make_contiguous() {
             let small = before.times <= last.times && before.times + last.times <= JOIN_UP_TO;
-            if !small || before.last >= last.first {
+            let apart = before.last >= last.first || last.first - before.last > HOUR_MS;
+            if !small || apart {
                 return;
             }
             let (Ok(first), Ok(second)) = (segment::decode(&before.bytes), segment::decode(&last.bytes))
@@ -267,14 +272,20 @@ impl Stream {
     /// those before `oldest` in any case.
     pub(super) fn trim(&mut self, through: i64, oldest: i64, keep: usize) {
         let mut held = self.frames.len() + self.segments.iter().map(|segment| segment.times).sum::<usize>();
-        while let Some(front) = self.segments.front() {
-            let spare = held - front.times >= keep || front.last < oldest;
-            if front.last > through || !spare {
-                break;
-            }
-            held -= front.times;
-            self.segments.pop_front();
-        }
+        // Each on its own: one of the future must not keep those behind it.
+        self.segments.retain(|segment| {
+            let spare = held - segment.times >= keep || segment.last < oldest;
+            let goes = segment.last <= through && spare;
+            held -= if goes { segment.times } else { 0 };
+            !goes
+        });
+    }
+
+    /// Whether a frame at `at` has been taken in.
+    pub(super) fn covers(&self, at: i64) -> bool {
+        let open = self.frames.first().zip(self.frames.last()).map(|(first, last)| (first.at, last.at));
+        let sealed = self.segments.iter().map(|segment| (segment.first, segment.last));
+        sealed.chain(open).any(|(first, last)| first <= at && at <= last)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -4,6 +4,7 @@
 mod basics;
 mod cap;
 mod clock;
+mod clock_ahead;
 mod damage;
 mod faults;
 mod full;
