@@ -71,6 +71,9 @@ impl HourWriter {
             samples.sort_by_key(|sample| sample.at);
             samples.dedup_by_key(|sample| sample.at);
         }
+        // A damaged hour may have times of another; they have no minute here.
+        let (from, to) = (self.hour.start().millis(), self.hour.end().millis());
+        samples.retain(|sample| sample.at > from && sample.at <= to);
         if samples.is_empty() {
             return;
         }
