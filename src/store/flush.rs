@@ -388,7 +388,7 @@ impl Writer {
             Ok(())
         })?;
         let (length, used) = (self.shared.file_len(), lock(&self.shared.ledger).used());
-        if flushed.is_ok() && used <= CUT_BYTES && length.saturating_sub(used) > length / 3 {
+        if flushed.is_ok() && used <= CUT_BYTES && length.saturating_sub(used) > length / 4 {
             self.compact_file();
         }
         flushed?;
