@@ -230,3 +230,18 @@ fn a_series_of_two_streams_is_one_series() {
     check(&rig, "x", START + 1, START + 3_000_000, 500, 1000);
     check(&rig, "x", START, START + 3_000_000, MINUTE_MS, MINUTE_MS);
 }
+
+/// A backfill sample by sample: no two series share their times.
+#[test]
+fn an_hour_of_many_lone_samples_is_readable() {
+    let hour = Hour::of(Timestamp(START + 1));
+    let lone = |number: u32| {
+        let at = hour.start().millis() + 1 + i64::from(number);
+        (SeriesId(number), Sample { at, value: f64::from(number) })
+    };
+    let samples: Vec<_> = (0..6000).map(lone).collect();
+    let (made, report) = merge_hour(None, hour, &samples).unwrap();
+    assert_eq!(report.accepted, 6000);
+    let (again, _) = merge_hour(Some(&made.raw), hour, &samples[..1]).unwrap();
+    assert_eq!(again.samples, made.samples);
+}
