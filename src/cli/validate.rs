@@ -16,7 +16,7 @@ use crate::config::load::{Loaded, load};
 use crate::config::overlay::Overlay;
 use crate::model::probe::{OutcomeClass, ProbeRecord};
 use crate::runtime::supervisor::Supervisor;
-use crate::targets;
+use crate::targets::{self, Depth};
 
 #[derive(Args, Debug)]
 pub struct ValidateArguments {
@@ -83,7 +83,7 @@ async fn probe_all(loaded: &Loaded) -> Result<Vec<ProbeRecord>, Failure> {
     };
     let mut records = Vec::new();
     for mut target in targets::build(&loaded.config, &around) {
-        records.push(target.probe().await.record);
+        records.push(target.probe(Depth::Full).await.record);
     }
     Ok(records)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::environment::Environment;
-use super::target::postgres::TlsMode;
+use super::target::{Common, KINDS, Section};
 use crate::base::units::{ByteSize, Span};
 
 /// Something wrong at a key; `element` is the index in a list.
@@ -33,14 +33,12 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.storage(config);
     checker.interval("collect.interval", config.collect.interval);
     checker.origins(config);
-    checker.number("target.postgres", config.target.postgres.len());
-    checker.number("target.object_store", config.target.object_store.len());
-    checker.postgres(config);
-    checker.object_store(config);
+    checker.targets(config);
     checker.findings
 }
 
-struct Checker<'a> {
+/// Collects what is wrong; sections say it through here.
+pub struct Checker<'a> {
     environment: &'a Environment,
     findings: Vec<Finding>,
     /// Names of all kinds of target, and the key that took each.
@@ -48,7 +46,8 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn say(&mut self, key: impl Into<String>, message: impl Into<String>) {
+    /// Something is wrong at `key`.
+    pub fn say(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.findings.push(Finding { key: key.into(), element: None, message: message.into() });
     }
 
@@ -128,82 +127,25 @@ impl Checker<'_> {
         }
     }
 
-    fn postgres(&mut self, config: &Config) {
-        for target in &config.target.postgres {
-            let key = format!("target.postgres[{}]", target.name);
-            self.target(&key, target.name.as_str(), target.interval, target.timeout);
-            if target.host.trim().is_empty() {
-                self.say(
-                    format!("{key}.host"),
-                    "empty, expected a host name, an IP address or the directory of a socket",
-                );
-            }
-            if target.port == 0 {
-                self.say(format!("{key}.port"), "0 is not a port, expected 1 to 65535");
-            }
-            let sources = [
-                ("password", target.password.is_some()),
-                ("password_file", target.password_file.is_some()),
-                ("password_env", target.password_env.is_some()),
-            ];
-            self.at_most_one(&key, &sources);
-            self.variable(&format!("{key}.password_env"), target.password_env.as_deref());
-            self.file(&format!("{key}.password_file"), target.password_file.as_deref());
-            self.file(&format!("{key}.tls_ca_file"), target.tls_ca_file.as_deref());
-            if target.tls_ca_file.is_some() && target.tls != TlsMode::VerifyFull {
-                self.say(
-                    format!("{key}.tls_ca_file"),
-                    "has no effect: the server is not verified, expected `tls` = \"verify-full\" beside it",
-                );
+    fn targets(&mut self, config: &Config) {
+        let sections = config.target.sections();
+        for kind in KINDS {
+            let count = sections.iter().filter(|section| section.kind() == *kind).count();
+            if count > MOST_TARGETS {
+                let message = format!("{count} targets, expected at most {MOST_TARGETS}");
+                self.say(format!("target.{kind}"), message);
             }
         }
-    }
-
-    fn object_store(&mut self, config: &Config) {
-        for target in &config.target.object_store {
-            let key = format!("target.object_store[{}]", target.name);
-            self.target(&key, target.name.as_str(), target.interval, target.timeout);
-            if let Err(message) = endpoint(&target.endpoint) {
-                self.say(format!("{key}.endpoint"), message);
-            }
-            if target.bucket.is_empty() {
-                self.say(format!("{key}.bucket"), "empty, expected the name of a bucket");
-            } else if !is_bucket(&target.bucket) {
-                let message = format!(
-                    "`{}` is not the name of a bucket, expected letters, digits, `-`, `_` and single dots",
-                    target.bucket
-                );
-                self.say(format!("{key}.bucket"), message);
-            }
-            if target.tls_ca_file.is_some() && !target.endpoint.starts_with("https://") {
-                self.say(
-                    format!("{key}.tls_ca_file"),
-                    "has no effect: nobody is verified, expected an `endpoint` with https:// beside it",
-                );
-            }
-            if target.operations.is_empty() {
-                self.say(
-                    format!("{key}.operations"),
-                    "empty, expected at least one of put, head, get, list, delete",
-                );
-            }
-            let sources = [
-                ("secret_access_key", target.secret_access_key.is_some()),
-                ("secret_access_key_file", target.secret_access_key_file.is_some()),
-                ("secret_access_key_env", target.secret_access_key_env.is_some()),
-            ];
-            if sources.iter().all(|(_, given)| !given) {
-                self.say(&key, "no secret key, expected one of secret_access_key_file, secret_access_key_env, secret_access_key");
-            }
-            self.at_most_one(&key, &sources);
-            self.variable(&format!("{key}.secret_access_key_env"), target.secret_access_key_env.as_deref());
-            self.file(&format!("{key}.secret_access_key_file"), target.secret_access_key_file.as_deref());
-            self.file(&format!("{key}.tls_ca_file"), target.tls_ca_file.as_deref());
+        for section in sections {
+            let key = format!("target.{}[{}]", section.kind(), section.common().name);
+            self.target(&key, section);
+            section.check(&key, self);
         }
     }
 
     /// What all kinds have.
-    fn target(&mut self, key: &str, name: &str, interval: Span, timeout: Span) {
+    fn target(&mut self, key: &str, section: &dyn Section) {
+        let Common { name, interval, timeout, breaker, .. } = section.common();
         self.interval(&format!("{key}.interval"), interval);
         if timeout.0 < Duration::from_millis(10) {
             self.say(format!("{key}.timeout"), format!("{timeout} is too short, expected at least 10ms"));
@@ -213,6 +155,8 @@ impl Checker<'_> {
                 format!("{timeout} is longer than the interval of {interval}, expected at most that");
             self.say(format!("{key}.timeout"), message);
         }
+        breaker.check(&format!("{key}.breaker"), self);
+        let name = name.as_str();
         if PARTS.contains(&name) {
             let message = format!("`{name}` is what health calls a part of the agent, expected another name");
             self.say(format!("{key}.name"), message);
@@ -228,26 +172,23 @@ impl Checker<'_> {
         }
     }
 
-    fn number(&mut self, key: &str, count: usize) {
-        if count > MOST_TARGETS {
-            self.say(key, format!("{count} targets, expected at most {MOST_TARGETS}"));
-        }
-    }
-
-    fn at_most_one(&mut self, key: &str, sources: &[(&str, bool)]) {
+    /// Of several ways to give one thing, more than one.
+    pub fn at_most_one(&mut self, key: &str, sources: &[(&str, bool)]) {
         let mut given = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
         if let (Some(first), Some(second)) = (given.next(), given.next()) {
             self.say(format!("{key}.{second}"), format!("given beside `{first}`, expected only one of them"));
         }
     }
 
-    fn variable(&mut self, key: &str, name: Option<&str>) {
+    /// An environment variable that is named must be set.
+    pub fn variable(&mut self, key: &str, name: Option<&str>) {
         if let Some(name) = name.filter(|name| !self.environment.contains_key(*name)) {
             self.say(key, format!("the environment variable {name} is not set"));
         }
     }
 
-    fn file(&mut self, key: &str, path: Option<&Path>) {
+    /// A file that is named must be there and readable.
+    pub fn file(&mut self, key: &str, path: Option<&Path>) {
         let Some(path) = path else { return };
         // Asked before opening: opening a pipe waits for whoever writes it.
         let found = std::fs::metadata(path).and_then(|found| {
@@ -294,29 +235,6 @@ fn is_origin(text: &str) -> bool {
     rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', ' ']))
 }
 
-/// Whether it stays one step of a path: buckets are addressed by path.
-fn is_bucket(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    name.bytes().all(plain) && name != "." && !name.contains("..")
-}
-
-fn endpoint(text: &str) -> Result<(), String> {
-    // Before anything that shows the text: what is before the @ may be a password.
-    if text.contains('@') {
-        return Err(String::from(
-            "has credentials in it, expected them in access_key_id and secret_access_key_file",
-        ));
-    }
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
-    let port_fits =
-        host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']') || port.parse::<u16>().is_ok());
-    if host.is_empty() || host.contains(['/', '?', '#', ' ']) || !port_fits {
-        return Err(format!("`{text}` is not an endpoint, expected for example \"http://127.0.0.1:3900\""));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,24 +254,6 @@ mod tests {
         ] {
             let error = listen_address(bad).unwrap_err();
             assert!(error.contains(part), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn endpoints() {
-        for good in ["http://127.0.0.1:3900", "https://s3.example", "http://[::1]:3900/", "http://[::1]"] {
-            assert_eq!(endpoint(good), Ok(()), "{good}");
-        }
-        for bad in ["127.0.0.1:3900", "http://", "s3://x", "http://a:b", "http://u:p@h", "http://h/bucket"] {
-            assert!(endpoint(bad).is_err(), "{bad}");
-        }
-        for secret in ["https://u:geheim@h", "s3://u:geheim@h", "u:geheim@h"] {
-            assert!(!endpoint(secret).unwrap_err().contains("geheim"), "{secret}");
-        }
-        for (name, good) in
-            [("backups", true), ("a.b-c_D", true), ("a/b", false), ("..", false), ("a..b", false)]
-        {
-            assert_eq!(is_bucket(name), good, "{name}");
         }
     }
 }

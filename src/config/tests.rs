@@ -111,7 +111,7 @@ fn every_slip_is_one_clear_line() {
         ),
         (
             "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\n  pasword_file = \"x\"",
-            "h.toml:4:3: key target.postgres[a].pasword_file: unknown key, expected one of name, host, port, database, user, password, password_file, password_env, tls, tls_ca_file, interval, timeout, did you mean `password_file`?",
+            "h.toml:4:3: key target.postgres[a].pasword_file: unknown key, expected one of name, host, port, database, user, password, password_file, password_env, tls, tls_ca_file, interval, timeout, enabled, breaker, did you mean `password_file`?",
         ),
         (
             "[[target.postgres]]\nname = \"a\"\nhost = \"h\"\npassword_file = \"/nonexistent/x\"",

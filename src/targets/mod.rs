@@ -26,6 +26,8 @@ use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::config::Config;
+use crate::config::target::breaker::Breaker;
+use crate::config::target::{Common, Section};
 use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
 use crate::runtime::supervisor::Supervisor;
@@ -35,6 +37,16 @@ use crate::runtime::supervisor::Supervisor;
 pub struct Probed {
     pub record: ProbeRecord,
     pub frame: Frame,
+}
+
+/// How much of a probe is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Every configured operation, and statistics where they are due.
+    Full,
+    /// The cheapest operation that shows whether the target serves, and nothing else:
+    /// what is sent to a target behind an open breaker.
+    Light,
 }
 
 /// A thing that is probed.
@@ -49,7 +61,7 @@ pub trait Target: Send {
     fn timeout(&self) -> Duration;
     /// Probes once within the target's total deadline. Never fails: what went
     /// wrong is in the record.
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>>;
+    fn probe(&mut self, depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>>;
 }
 
 /// What targets need besides their own section.
@@ -69,8 +81,11 @@ pub struct Plan {
     pub name: Name,
     pub kind: &'static str,
     pub address: String,
+    /// Whether it is to be probed.
+    pub enabled: bool,
     pub interval: Duration,
     pub timeout: Duration,
+    pub breaker: Breaker,
     /// Differs when anything in the target's section differs, secrets included.
     pub fingerprint: [u8; 32],
     make: Arc<dyn Fn() -> Box<dyn Target> + Send + Sync>,
@@ -99,14 +114,9 @@ pub fn plans(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
 /// registers a kind.
 fn configured(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for section in &config.target.postgres {
-        let secrets = [section.password.as_ref()];
-        plans.push(plan(section, &secrets, surroundings, postgres::PostgresTarget::new));
-    }
-    for section in &config.target.object_store {
-        let secrets = [section.secret_access_key.as_ref()];
-        plans.push(plan(section, &secrets, surroundings, object_store::ObjectStoreTarget::new));
-    }
+    let target = &config.target;
+    plan_all(&mut plans, &target.postgres, surroundings, postgres::PostgresTarget::new);
+    plan_all(&mut plans, &target.object_store, surroundings, object_store::ObjectStoreTarget::new);
     plans
 }
 
@@ -115,35 +125,37 @@ pub fn build(config: &Config, surroundings: &Surroundings) -> Vec<Box<dyn Target
     configured(config, surroundings).iter().map(Plan::make).collect()
 }
 
-fn plan<S, T>(
-    section: &S,
-    secrets: &[Option<&Secret>],
+fn plan_all<S, T>(
+    plans: &mut Vec<Plan>,
+    sections: &[S],
     surroundings: &Surroundings,
     new: fn(S, &Surroundings) -> T,
-) -> Plan
-where
-    S: serde::Serialize + Clone + Send + Sync + 'static,
+) where
+    S: Section + serde::Serialize + Clone + Send + Sync + 'static,
     T: Target + 'static,
 {
-    let first = new(section.clone(), surroundings);
-    let (section, surroundings) = (section.clone(), surroundings.clone());
-    let fingerprint = fingerprint(&section, secrets);
-    Plan {
-        name: first.name().clone(),
-        kind: first.kind(),
-        address: first.address(),
-        interval: first.interval(),
-        timeout: first.timeout(),
-        fingerprint,
-        make: Arc::new(move || Box::new(new(section.clone(), &surroundings))),
+    for section in sections {
+        let Common { name, enabled, interval, timeout, breaker } = section.common();
+        let (made, surroundings) = (section.clone(), surroundings.clone());
+        plans.push(Plan {
+            name: name.clone(),
+            kind: section.kind(),
+            address: new(made.clone(), &surroundings).address(),
+            enabled,
+            interval: interval.0,
+            timeout: timeout.0,
+            breaker: breaker.clone(),
+            fingerprint: fingerprint(section, &section.secrets()),
+            make: Arc::new(move || Box::new(new(made.clone(), &surroundings))),
+        });
     }
 }
 
 /// A serialised section shows its secrets as a mask, so they are added apart.
-fn fingerprint(section: &impl serde::Serialize, secrets: &[Option<&Secret>]) -> [u8; 32] {
+fn fingerprint(section: &impl serde::Serialize, secrets: &[&Secret]) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(serde_json::to_vec(section).unwrap_or_default());
-    for secret in secrets.iter().flatten() {
+    for secret in secrets {
         digest.update([0]);
         digest.update(secret.expose().as_bytes());
     }

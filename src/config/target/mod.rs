@@ -1,23 +1,76 @@
 //! `[[target.<kind>]]`: one list per kind, the kind's own keys in its own file.
+//!
+//! The kinds stand in one list at [`kinds!`]; whoever wants all of them goes through
+//! [`Targets::sections`]. Wrong would be a second list: a kind that is in one of them
+//! only would be probed and never checked, or the other way round.
 
+pub mod breaker;
 pub mod object_store;
 pub mod postgres;
 
 use serde::{Deserialize, Serialize};
 
+use self::breaker::Breaker;
+use super::check::Checker;
 use super::tree::{Key, Step};
+use crate::base::id::Name;
+use crate::base::secret::Secret;
+use crate::base::units::Span;
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Targets {
-    pub postgres: Vec<postgres::Postgres>,
-    pub object_store: Vec<object_store::ObjectStore>,
+/// What the section of every kind has.
+#[derive(Clone, Copy, Debug)]
+pub struct Common<'a> {
+    pub name: &'a Name,
+    /// Whether it is probed at all.
+    pub enabled: bool,
+    /// Between two probes.
+    pub interval: Span,
+    /// One deadline over all operations of a probe.
+    pub timeout: Span,
+    pub breaker: &'a Breaker,
 }
 
-/// What the file holds of the targets it defines: name, address, credentials and trust.
-/// Changing them at run time would make the file say something that is not so.
-const PINNED: [(&str, &[&str]); 2] =
-    [("postgres", &postgres::PINNED), ("object_store", &object_store::PINNED)];
+/// One target as configured, whatever its kind.
+pub trait Section {
+    /// The word of the kind: section, file and label.
+    fn kind(&self) -> &'static str;
+    fn common(&self) -> Common<'_>;
+    /// Secrets that are written into the section itself.
+    fn secrets(&self) -> Vec<&Secret>;
+    /// Says what is wrong with the kind's own keys; `key` is `target.<kind>[<name>]`.
+    fn check(&self, key: &str, checker: &mut Checker<'_>);
+}
+
+macro_rules! kinds {
+    ($($kind:ident: $section:ty),+ $(,)?) => {
+        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Targets {
+            $(pub $kind: Vec<$section>,)+
+        }
+
+        impl Targets {
+            /// Every target, kind by kind, in the order of the configuration.
+            pub fn sections(&self) -> Vec<&dyn Section> {
+                let mut all: Vec<&dyn Section> = Vec::new();
+                $(all.extend(self.$kind.iter().map(|section| section as &dyn Section));)+
+                all
+            }
+        }
+
+        /// The words of the kinds.
+        pub const KINDS: &[&str] = &[$(stringify!($kind)),+];
+
+        /// What the file holds of the targets it defines: name, address, credentials and
+        /// trust. Changing them at run time would make the file say something that is not so.
+        const PINNED: &[(&str, &[&str])] = &[$((stringify!($kind), &$kind::PINNED)),+];
+    };
+}
+
+kinds! {
+    postgres: postgres::Postgres,
+    object_store: object_store::ObjectStore,
+}
 
 /// Whether `key` of a target belongs to the file that defines the target.
 pub fn pinned_by_file(key: &Key) -> bool {
@@ -26,4 +79,19 @@ pub fn pinned_by_file(key: &Key) -> bool {
     };
     let keys = PINNED.iter().find(|(known, _)| known == kind);
     target == "target" && keys.is_some_and(|(_, keys)| keys.contains(&name.as_str()))
+}
+
+/// The default of `enabled`.
+fn yes() -> bool {
+    true
+}
+
+/// The default of `interval`, for targets outside a failover group.
+fn default_interval() -> Span {
+    Span::from_secs(30)
+}
+
+/// The default of `timeout`.
+fn default_timeout() -> Span {
+    Span::from_secs(5)
 }

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::units::Span;
+use crate::config::check::Checker;
+
+use super::breaker::Breaker;
+use super::{Common, Section, default_interval, default_timeout, yes};
 
 /// One operation of the canary cycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -59,20 +63,122 @@ pub struct ObjectStore {
     pub timeout: Span,
     #[serde(default = "default_operations")]
     pub operations: Vec<Operation>,
+    /// Whether it is probed.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub breaker: Breaker,
 }
 
 fn default_region() -> String {
     String::from("us-east-1")
 }
 
-fn default_interval() -> Span {
-    Span::from_secs(30)
-}
-
-fn default_timeout() -> Span {
-    Span::from_secs(5)
-}
-
 fn default_operations() -> Vec<Operation> {
     vec![Operation::Get, Operation::Put, Operation::Delete, Operation::List, Operation::Head]
+}
+
+impl Section for ObjectStore {
+    fn kind(&self) -> &'static str {
+        "object_store"
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            enabled: self.enabled,
+            interval: self.interval,
+            timeout: self.timeout,
+            breaker: &self.breaker,
+        }
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.secret_access_key.iter().collect()
+    }
+
+    fn check(&self, key: &str, checker: &mut Checker<'_>) {
+        if let Err(message) = endpoint(&self.endpoint) {
+            checker.say(format!("{key}.endpoint"), message);
+        }
+        if self.bucket.is_empty() {
+            checker.say(format!("{key}.bucket"), "empty, expected the name of a bucket");
+        } else if !is_bucket(&self.bucket) {
+            let message = format!(
+                "`{}` is not the name of a bucket, expected letters, digits, `-`, `_` and single dots",
+                self.bucket
+            );
+            checker.say(format!("{key}.bucket"), message);
+        }
+        if self.tls_ca_file.is_some() && !self.endpoint.starts_with("https://") {
+            checker.say(
+                format!("{key}.tls_ca_file"),
+                "has no effect: nobody is verified, expected an `endpoint` with https:// beside it",
+            );
+        }
+        if self.operations.is_empty() {
+            checker.say(
+                format!("{key}.operations"),
+                "empty, expected at least one of put, head, get, list, delete",
+            );
+        }
+        let sources = [
+            ("secret_access_key", self.secret_access_key.is_some()),
+            ("secret_access_key_file", self.secret_access_key_file.is_some()),
+            ("secret_access_key_env", self.secret_access_key_env.is_some()),
+        ];
+        if sources.iter().all(|(_, given)| !given) {
+            checker.say(key, "no secret key, expected one of secret_access_key_file, secret_access_key_env, secret_access_key");
+        }
+        checker.at_most_one(key, &sources);
+        checker.variable(&format!("{key}.secret_access_key_env"), self.secret_access_key_env.as_deref());
+        checker.file(&format!("{key}.secret_access_key_file"), self.secret_access_key_file.as_deref());
+        checker.file(&format!("{key}.tls_ca_file"), self.tls_ca_file.as_deref());
+    }
+}
+
+/// Whether it stays one step of a path: buckets are addressed by path.
+fn is_bucket(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    name.bytes().all(plain) && name != "." && !name.contains("..")
+}
+
+fn endpoint(text: &str) -> Result<(), String> {
+    // Before anything that shows the text: what is before the @ may be a password.
+    if text.contains('@') {
+        return Err(String::from(
+            "has credentials in it, expected them in access_key_id and secret_access_key_file",
+        ));
+    }
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
+    let port_fits =
+        host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']') || port.parse::<u16>().is_ok());
+    if host.is_empty() || host.contains(['/', '?', '#', ' ']) || !port_fits {
+        return Err(format!("`{text}` is not an endpoint, expected for example \"http://127.0.0.1:3900\""));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        for good in ["http://127.0.0.1:3900", "https://s3.example", "http://[::1]:3900/", "http://[::1]"] {
+            assert_eq!(endpoint(good), Ok(()), "{good}");
+        }
+        for bad in ["127.0.0.1:3900", "http://", "s3://x", "http://a:b", "http://u:p@h", "http://h/bucket"] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+        for secret in ["https://u:geheim@h", "s3://u:geheim@h", "u:geheim@h"] {
+            assert!(!endpoint(secret).unwrap_err().contains("geheim"), "{secret}");
+        }
+        for (name, good) in
+            [("backups", true), ("a.b-c_D", true), ("a/b", false), ("..", false), ("a..b", false)]
+        {
+            assert_eq!(is_bucket(name), good, "{name}");
+        }
+    }
 }

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::units::Span;
+use crate::config::check::Checker;
+
+use super::breaker::Breaker;
+use super::{Common, Section, default_interval, default_timeout, yes};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +68,11 @@ pub struct Postgres {
     /// One deadline over all operations of a probe.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
+    /// Whether it is probed.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub breaker: Breaker,
 }
 
 fn default_port() -> u16 {
@@ -78,10 +87,49 @@ fn default_user() -> String {
     String::from("holdfast")
 }
 
-fn default_interval() -> Span {
-    Span::from_secs(30)
-}
+impl Section for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
 
-fn default_timeout() -> Span {
-    Span::from_secs(5)
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            enabled: self.enabled,
+            interval: self.interval,
+            timeout: self.timeout,
+            breaker: &self.breaker,
+        }
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.password.iter().collect()
+    }
+
+    fn check(&self, key: &str, checker: &mut Checker<'_>) {
+        if self.host.trim().is_empty() {
+            checker.say(
+                format!("{key}.host"),
+                "empty, expected a host name, an IP address or the directory of a socket",
+            );
+        }
+        if self.port == 0 {
+            checker.say(format!("{key}.port"), "0 is not a port, expected 1 to 65535");
+        }
+        let sources = [
+            ("password", self.password.is_some()),
+            ("password_file", self.password_file.is_some()),
+            ("password_env", self.password_env.is_some()),
+        ];
+        checker.at_most_one(key, &sources);
+        checker.variable(&format!("{key}.password_env"), self.password_env.as_deref());
+        checker.file(&format!("{key}.password_file"), self.password_file.as_deref());
+        checker.file(&format!("{key}.tls_ca_file"), self.tls_ca_file.as_deref());
+        if self.tls_ca_file.is_some() && self.tls != TlsMode::VerifyFull {
+            checker.say(
+                format!("{key}.tls_ca_file"),
+                "has no effect: the server is not verified, expected `tls` = \"verify-full\" beside it",
+            );
+        }
+    }
 }

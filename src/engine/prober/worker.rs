@@ -12,7 +12,7 @@ use crate::model::frame::Frame;
 use crate::runtime::supervisor::TaskResult;
 use crate::targets::outcome::Outcome;
 use crate::targets::record::Recorder;
-use crate::targets::{Probed, Target};
+use crate::targets::{Depth, Probed, Target};
 
 /// A probe keeps its own deadline; one that runs this much longer hangs.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ async fn probe(
     waiting: Vec<Request>,
 ) -> TaskResult {
     let limit = started.plan.timeout + GRACE;
-    let ended = tokio::time::timeout(limit, target.probe()).await;
+    let ended = tokio::time::timeout(limit, target.probe(Depth::Full)).await;
     let hung = ended.is_err();
     let mut probed = ended.unwrap_or_else(|_| gave_up(started, at, limit));
     probed.record.at = at;
@@ -123,7 +123,7 @@ mod tests {
             Duration::from_secs(5)
         }
 
-        fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
+        fn probe(&mut self, _depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
             Box::pin(std::future::pending())
         }
     }

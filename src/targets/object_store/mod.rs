@@ -22,7 +22,7 @@ use self::request::Bucket;
 use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
-use super::{Probed, Surroundings, Target};
+use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, Timestamp};
@@ -88,10 +88,10 @@ impl ObjectStoreTarget {
         }
     }
 
-    async fn probe_once(&mut self) -> Probed {
+    async fn probe_once(&mut self, depth: Depth) -> Probed {
         let now = self.clock.now();
         let deadline = Instant::now() + self.timeout;
-        let ran = match self.cycle(now, deadline).await {
+        let ran = match self.cycle(depth, now, deadline).await {
             Ok(cycle) => cycle.run().await,
             Err(outcome) => self.none_ran(&outcome),
         };
@@ -103,18 +103,24 @@ impl ObjectStoreTarget {
         Probed { record, frame }
     }
 
-    async fn cycle(&mut self, now: Timestamp, deadline: Instant) -> Result<Cycle, Outcome> {
+    async fn cycle(&mut self, depth: Depth, now: Timestamp, deadline: Instant) -> Result<Cycle, Outcome> {
         let secret = self.secret.read(deadline).await;
         let secret =
             secret.map_err(|error| Outcome::configuration("secret_access_key", error.to_string()))?;
-        let looks_for_leftovers = self.cycles.is_multiple_of(CYCLES_PER_LOOK);
-        self.cycles += 1;
+        let (operations, looks_for_leftovers) = match depth {
+            // HEAD of the bucket: nothing is written to a store that may be half dead.
+            Depth::Light => (vec![Operation::Head], false),
+            Depth::Full => {
+                self.cycles += 1;
+                (self.operations.clone(), (self.cycles - 1).is_multiple_of(CYCLES_PER_LOOK))
+            }
+        };
         Ok(Cycle {
             bucket: self.bucket.clone(),
             client: self.client(deadline).await?,
             secret: secret.unwrap_or_else(|| Secret::new("")),
             prefix: self.prefix.clone(),
-            operations: self.operations.clone(),
+            operations,
             clock: self.clock.clone(),
             now,
             timeout: self.timeout,
@@ -181,8 +187,8 @@ impl Target for ObjectStoreTarget {
         self.timeout
     }
 
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
-        Box::pin(self.probe_once())
+    fn probe(&mut self, depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
+        Box::pin(self.probe_once(depth))
     }
 }
 

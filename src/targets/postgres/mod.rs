@@ -34,7 +34,7 @@ use self::statistics::Schedule;
 use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
-use super::{Probed, Surroundings, Target};
+use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, Monotonic};
@@ -109,7 +109,7 @@ impl PostgresTarget {
         }
     }
 
-    async fn probe_once(&mut self) -> Probed {
+    async fn probe_once(&mut self, depth: Depth) -> Probed {
         let at = self.clock.now();
         let watch = Stopwatch::start(&self.clock);
         let deadline = Instant::now() + self.timeout;
@@ -120,7 +120,7 @@ impl PostgresTarget {
         frame
             .gauge("pg_up", "Whether the last scrape of metrics from PostgreSQL was able to connect to the server (1 for yes, 0 for no).")
             .push(&[("target", self.name.as_str())], f64::from(u8::from(up)));
-        if up {
+        if up && depth == Depth::Full {
             operations.extend(self.read_statistics(deadline, &mut frame).await);
         }
         let record = self.recorder.finish(at, latency_ms, operations, &mut frame);
@@ -264,8 +264,8 @@ impl Target for PostgresTarget {
         self.timeout
     }
 
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
-        Box::pin(self.probe_once())
+    fn probe(&mut self, depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
+        Box::pin(self.probe_once(depth))
     }
 }
 

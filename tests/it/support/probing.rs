@@ -11,7 +11,7 @@ use holdfast::model::frame::Frame;
 use holdfast::model::probe::{OperationOutcome, OutcomeClass, ProbeRecord};
 use holdfast::model::series::{labels_of, name_of};
 use holdfast::runtime::supervisor::Supervisor;
-use holdfast::targets::{self, Probed, Surroundings, Target};
+use holdfast::targets::{self, Depth, Probed, Surroundings, Target};
 use tokio::time::Instant;
 
 /// What a probe may take beyond its deadline on a loaded machine.
@@ -38,7 +38,7 @@ pub fn target(document: &str) -> Box<dyn Target> {
 /// operation, a class that is that of the worst.
 pub async fn probe(target: &mut dyn Target) -> Probed {
     let started = Instant::now();
-    let probed = target.probe().await;
+    let probed = target.probe(Depth::Full).await;
     assert!(
         started.elapsed() <= target.timeout() + SLACK,
         "{:?} took {:?}",
