@@ -85,7 +85,7 @@ fn millis_of(by: Duration) -> i64 {
 }
 
 /// A point on the monotonic clock: time since the clock was made.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Monotonic(pub Duration);
 
 impl Monotonic {

@@ -138,6 +138,7 @@ fn describe(problem: &crate::model::probe::OperationOutcome) -> String {
 mod tests {
     use super::*;
     use crate::base::id::Name;
+    use crate::model::breaker::BreakerState;
     use crate::model::probe::{OperationOutcome, ProbeRecord};
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -163,6 +164,8 @@ mod tests {
             kind: kind.to_owned(),
             address: String::new(),
             interval_ms: 1000,
+            enabled: true,
+            breaker: BreakerState::Closed,
             class: Some(class),
             since: None,
             probes: 1,

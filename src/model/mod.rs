@@ -3,6 +3,7 @@
 //! One file per noun, no behaviour beyond what keeps a value valid.
 
 pub mod access;
+pub mod breaker;
 pub mod event;
 pub mod frame;
 pub mod health;

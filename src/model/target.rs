@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::breaker::BreakerState;
 use super::probe::{OutcomeClass, ProbeRecord};
 use crate::base::time::Timestamp;
 
@@ -13,6 +14,9 @@ pub struct TargetStatus {
     /// Host and port, or endpoint and bucket; no credentials.
     pub address: String,
     pub interval_ms: u64,
+    /// Whether it is probed at all.
+    pub enabled: bool,
+    pub breaker: BreakerState,
     /// Class of the last probe; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<OutcomeClass>,
