@@ -1,6 +1,8 @@
 //! What tasks run on: the supervisor that spawns them, the bus they publish to,
 //! the ticks they wait for, and the ways out to the network.
 
+pub mod breaker;
+pub mod breakers;
 pub mod bus;
 pub mod crew;
 pub mod dial;
@@ -8,5 +10,6 @@ pub mod http_client;
 pub mod network_failure;
 pub mod solitary;
 pub mod supervisor;
+pub mod sync;
 pub mod ticker;
 pub mod tls;
