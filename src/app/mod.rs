@@ -29,6 +29,7 @@ use crate::collectors;
 use crate::config::Config;
 use crate::config::load::Loaded;
 use crate::config::storage::Storage;
+use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::Prober;
 use crate::engine::sampler::{self, Sampler};
@@ -37,6 +38,7 @@ use crate::http::{BuildInfo, Front, Listener, Services, serve};
 use crate::model::event::EventType;
 use crate::model::host::HostView;
 use crate::model::target::TargetStatus;
+use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
 use crate::runtime::supervisor::{Phase, Policy, Supervisor};
 use crate::store::{OpenReport, Store, StoreError, StoreOptions};
@@ -73,6 +75,7 @@ struct Agent {
     settings: Settings,
     store: Arc<OnceLock<Store>>,
     prober: Arc<OnceLock<Prober>>,
+    breakers: Arc<OnceLock<BreakerKeeper>>,
     host: watch::Sender<Arc<HostView>>,
     targets: watch::Sender<Arc<Vec<TargetStatus>>>,
     opening: watch::Sender<f64>,
@@ -122,6 +125,7 @@ impl Agent {
             supervisor,
             store: Arc::default(),
             prober: Arc::default(),
+            breakers: Arc::default(),
             host: watch::Sender::new(Arc::default()),
             targets: watch::Sender::new(Arc::default()),
             opening: watch::Sender::new(0.0),
@@ -212,6 +216,7 @@ impl Agent {
                     prober.probe_now(name.as_str()).await.map_err(|error| error.to_string())
                 })
             }),
+            breakers: self.breakers.clone(),
             settings: self.settings.clone(),
             build: BUILD,
             started_at: self.clock.now(),
@@ -248,18 +253,29 @@ impl Agent {
             supervisor: self.supervisor.clone(),
             environment: self.environment.clone(),
         };
-        self.probe(surroundings);
+        self.probe(surroundings).await?;
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
         Ok(())
     }
 
-    fn probe(&self, surroundings: targets::Surroundings) {
-        let Some(store) = self.store.get() else { return };
+    /// Starts probing, each target behind the breaker it had in the last run.
+    async fn probe(&self, surroundings: targets::Surroundings) -> Result<(), AppError> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        let reader = store.clone();
+        let saved = Supervisor::blocking(move || reader.breakers()).await;
+        let saved = saved.ok_or_else(|| AppError::Failed(String::from("reading the breakers failed")))??;
+        let breakers = Breakers::new(self.clock.clone(), saved);
+        let keeper =
+            BreakerKeeper::new(self.clock.clone(), breakers.clone(), store.clone(), self.bus.clone());
+        let _ = self.breakers.set(keeper.clone());
+        self.supervisor
+            .spawn("breakers", Policy::Restart, Phase::Engine, move |stop| keeper.clone().run(stop));
         let config = self.settings.subscribe();
-        let keeper = Arc::new(store.clone());
-        let prober = Prober::start(config, surroundings, keeper, self.bus.clone(), self.targets.clone());
-        let _ = self.prober.set(prober);
+        let kept = Arc::new(store.clone());
+        let (bus, shown) = (self.bus.clone(), self.targets.clone());
+        let _ = self.prober.set(Prober::start(config, surroundings, kept, bus, breakers, shown));
+        Ok(())
     }
 
     /// Starts what runs on ticks.

@@ -175,13 +175,6 @@ fn read_node<'de, S: DeserializeSeed<'de>>(seed: S, node: &Node) -> Result<S::Va
     }
 }
 
-fn origin_of(node: &Node) -> Origin {
-    match node {
-        Node::Branch(branch) => branch.origin.clone(),
-        Node::Leaf(leaf) => leaf.origin.clone(),
-    }
-}
-
 struct Entries<'a> {
     children: Children<'a>,
     value: Option<&'a (String, Node)>,
@@ -194,7 +187,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         self.value = self.children.next();
         let Some((name, node)) = self.value else { return Ok(None) };
         let key = seed.deserialize(name.as_str().into_deserializer());
-        key.map(Some).map_err(|fault: Fault| fault.at(origin_of(node)).within(Step::Key(name.clone())))
+        key.map(Some).map_err(|fault: Fault| fault.at(node.origin().clone()).within(Step::Key(name.clone())))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {

@@ -145,6 +145,15 @@ pub enum Node {
     Branch(Branch),
 }
 
+impl Node {
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Branch(branch) => &branch.origin,
+            Self::Leaf(leaf) => &leaf.origin,
+        }
+    }
+}
+
 impl Branch {
     pub fn new(list: bool, origin: Origin) -> Self {
         Self { list, origin, children: Vec::new() }

@@ -13,6 +13,7 @@ use super::error::Problem;
 use crate::base::id::Name;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
+use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::settings::Settings;
 use crate::model::host::HostView;
 use crate::model::probe::ProbeRecord;
@@ -54,6 +55,8 @@ pub struct Services {
     pub host: watch::Receiver<Arc<HostView>>,
     pub targets: watch::Receiver<Arc<Vec<TargetStatus>>>,
     pub probe: ProbeNow,
+    /// Empty while the store opens.
+    pub breakers: Arc<OnceLock<BreakerKeeper>>,
     pub settings: Settings,
     pub build: BuildInfo,
     pub started_at: Timestamp,
@@ -117,11 +120,21 @@ impl App {
     /// # Errors
     /// 503 `starting` while it opens.
     pub fn store(&self) -> Result<&Store, Problem> {
-        self.services.store.get().ok_or_else(|| {
-            let done = *self.services.opening.borrow();
-            let detail = format!("the store is being opened, {:.0} % done", done * 100.0);
-            Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "starting", detail).retry_after(1)
-        })
+        self.services.store.get().ok_or_else(|| self.starting())
+    }
+
+    /// The breakers of all targets.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn breakers(&self) -> Result<&BreakerKeeper, Problem> {
+        self.services.breakers.get().ok_or_else(|| self.starting())
+    }
+
+    fn starting(&self) -> Problem {
+        let done = *self.services.opening.borrow();
+        let detail = format!("the store is being opened, {:.0} % done", done * 100.0);
+        Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "starting", detail).retry_after(1)
     }
 
     pub fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 use crate::model::access::{AuditEntry, Token};
+use crate::model::breaker::SavedBreaker;
 use crate::model::series::Kind;
 
 /// Where and how large. All limits come from `[storage]`.
@@ -107,6 +108,13 @@ pub enum Write {
     },
     /// The configuration's run-time overlay, a JSON object; replaces the former.
     PutOverlay(serde_json::Value),
+    PutBreaker {
+        target: String,
+        saved: SavedBreaker,
+    },
+    DeleteBreaker {
+        target: String,
+    },
 }
 
 /// Writes that succeed or fail together, and the audit row that belongs to them.

@@ -7,12 +7,13 @@
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::api::{Change, StoreError, Write};
+use super::breakers::BreakerRecord;
 use super::fault::Fault;
 use super::record::Raw;
 use super::records::{AuditRecord, OverlayRecord, TokenRecord};
 use super::room::For;
 use super::shared::write;
-use super::tables::{AUDIT, CONFIG, TOKENS};
+use super::tables::{AUDIT, BREAKERS, CONFIG, TOKENS};
 use super::writer::Writer;
 use crate::model::access::AuditEntry;
 
@@ -58,6 +59,13 @@ fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
         Write::PutOverlay(overlay) => {
             let record = OverlayRecord { json: overlay.to_string() };
             tx.open_table(CONFIG)?.insert("overlay", Raw::encode(&record))?;
+        }
+        Write::PutBreaker { target, saved } => {
+            let record = BreakerRecord::of(saved);
+            tx.open_table(BREAKERS)?.insert(target.as_str(), Raw::encode(&record))?;
+        }
+        Write::DeleteBreaker { target } => {
+            tx.open_table(BREAKERS)?.remove(target.as_str())?;
         }
     }
     Ok(())
@@ -109,6 +117,8 @@ impl Writer {
                 Write::PutToken(token) => drop(cached.tokens.insert(token.id.clone(), token.clone())),
                 Write::DeleteToken { id } => drop(cached.tokens.remove(id)),
                 Write::PutOverlay(overlay) => cached.overlay = overlay.clone(),
+                // Read once, at the start.
+                Write::PutBreaker { .. } | Write::DeleteBreaker { .. } => {}
             }
         }
         Ok(())

@@ -18,6 +18,7 @@
 
 mod api;
 mod blobs;
+mod breakers;
 mod change;
 mod fault;
 mod file;
@@ -40,6 +41,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub use api::{
 
 use crate::base::time::{Clock, Timestamp};
 use crate::model::access::{AuditEntry, Token};
+use crate::model::breaker::SavedBreaker;
 use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
 use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SeriesInfo};
@@ -237,14 +240,25 @@ impl Store {
         read(&self.inner.shared.cached).tokens.values().cloned().collect()
     }
 
+    /// Every saved breaker, by the name of its target. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn breakers(&self) -> Result<BTreeMap<String, SavedBreaker>, StoreError> {
+        breakers::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    fn open_snapshot(&self) -> Result<redb::ReadTransaction, StoreError> {
+        let tx = self.inner.shared.snapshot()?;
+        tx.ok_or_else(|| Fault::Broken(String::from("it is being opened again")).error())
+    }
+
     /// Newest first, and how many there are. Reads the file.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
     pub fn audit(&self, limit: usize, offset: usize) -> Result<(Vec<AuditEntry>, u64), StoreError> {
-        let tx = self.inner.shared.snapshot()?;
-        let tx = tx.ok_or_else(|| Fault::Broken(String::from("it is being opened again")).error())?;
-        change::read_audit(&tx, limit, offset).map_err(|fault| fault.error())
+        change::read_audit(&self.open_snapshot()?, limit, offset).map_err(|fault| fault.error())
     }
 
     /// Figures; cheap.

@@ -9,6 +9,7 @@
 
 use redb::{TableDefinition, WriteTransaction};
 
+use super::breakers::BreakerRecord;
 use super::fault::Fault;
 use super::record::Stored;
 use super::records::{AuditRecord, Holding, OverlayRecord, StoredProbe, TokenRecord};
@@ -46,6 +47,10 @@ pub const CONFIG: TableDefinition<&str, Stored<OverlayRecord>> = TableDefinition
 /// Value: who did what; bounded
 pub const AUDIT: TableDefinition<u64, Stored<AuditRecord>> = TableDefinition::new("audit-1");
 
+/// Key:   name of the target
+/// Value: the state of its breaker, written at every change of it
+pub const BREAKERS: TableDefinition<&str, Stored<BreakerRecord>> = TableDefinition::new("breakers-1");
+
 /// Which layout the file has, see `migrations.rs`.
 pub const META_SCHEMA: &str = "schema_version";
 /// Random identity of the file; ties a tail to it.
@@ -71,5 +76,6 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(TOKENS)?;
     tx.open_table(CONFIG)?;
     tx.open_table(AUDIT)?;
+    tx.open_table(BREAKERS)?;
     Ok(())
 }

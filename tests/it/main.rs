@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod auth;
+mod breaker;
 mod cli;
 mod cli_agent;
 mod collectors;
@@ -15,5 +16,6 @@ mod openapi;
 mod postgres;
 mod settings;
 mod start;
+mod target_changes;
 mod targets;
 mod tidy;

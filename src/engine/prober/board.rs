@@ -1,6 +1,6 @@
 //! What is known about every target, and which worker may say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +8,15 @@ use serde_json::json;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Keeper;
 use super::history::History;
+use super::{Keeper, ProbeNowError};
 use crate::base::time::{Clock, Timestamp};
+use crate::logic::breaker::Settings;
 use crate::model::event::EventType;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
+use crate::runtime::breaker::Breaker;
+use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
 use crate::targets::{Plan, Probed};
 
@@ -32,6 +35,7 @@ pub struct Started {
     /// Cancelled when the target is removed or changed.
     pub removed: CancellationToken,
     pub requests: Arc<AsyncMutex<mpsc::Receiver<Request>>>,
+    pub breaker: Arc<Breaker>,
 }
 
 struct Slot {
@@ -43,6 +47,7 @@ struct Slot {
     removed: CancellationToken,
     requests: mpsc::Sender<Request>,
     history: History,
+    breaker: Arc<Breaker>,
     status: TargetStatus,
 }
 
@@ -57,6 +62,7 @@ pub struct Board {
     clock: Arc<dyn Clock>,
     keeper: Arc<dyn Keeper>,
     bus: Bus,
+    breakers: Breakers,
     slots: Mutex<Slots>,
     statuses: watch::Sender<Arc<Vec<TargetStatus>>>,
 }
@@ -66,9 +72,10 @@ impl Board {
         clock: Arc<dyn Clock>,
         keeper: Arc<dyn Keeper>,
         bus: Bus,
+        breakers: Breakers,
         statuses: watch::Sender<Arc<Vec<TargetStatus>>>,
     ) -> Self {
-        Self { clock, keeper, bus, slots: Mutex::default(), statuses }
+        Self { clock, keeper, bus, breakers, slots: Mutex::default(), statuses }
     }
 
     pub fn clock(&self) -> Arc<dyn Clock> {
@@ -76,9 +83,22 @@ impl Board {
     }
 
     /// Where to ask for a probe of `name`, and its deadline.
-    pub fn requests_of(&self, name: &str) -> Option<(mpsc::Sender<Request>, Duration)> {
+    ///
+    /// # Errors
+    /// There is no such target, or it is switched off.
+    pub fn requests_of(&self, name: &str) -> Result<(mpsc::Sender<Request>, Duration), ProbeNowError> {
         let slots = self.lock();
-        slots.by_name.get(name).map(|slot| (slot.requests.clone(), slot.timeout))
+        let slot = slots.by_name.get(name);
+        let slot = slot.ok_or_else(|| ProbeNowError::Unknown { name: name.to_owned() })?;
+        if !slot.status.enabled {
+            return Err(ProbeNowError::Off { name: name.to_owned() });
+        }
+        Ok((slot.requests.clone(), slot.timeout))
+    }
+
+    /// Shows the breakers as they are now.
+    pub fn refresh(&self) {
+        self.show(&self.lock());
     }
 
     /// Stops the workers that `plans` does not want and returns those to start.
@@ -100,8 +120,12 @@ impl Board {
                     }
                     let number = slots.next;
                     slots.next += 1;
-                    let (slot, worker) = new_slot(plan, number, changed);
-                    started.push(worker);
+                    let identity = format!("{}/{}", plan.kind, plan.address);
+                    let breaker = self.breakers.of(name, &identity, breaker_settings(plan));
+                    let (slot, worker) = new_slot(plan, number, breaker, changed);
+                    if plan.enabled {
+                        started.push(worker);
+                    }
                     slot
                 }
             };
@@ -113,6 +137,11 @@ impl Board {
         }
         self.show(&slots);
         started
+    }
+
+    /// Forgets the breakers of targets that are no longer configured.
+    pub fn forget_others(&self, configured: &BTreeSet<&str>) {
+        self.breakers.keep_only(configured);
     }
 
     /// Takes the result of the worker `started`, unless it was replaced meanwhile.
@@ -157,7 +186,9 @@ impl Board {
     fn show(&self, slots: &Slots) {
         let mut shown: Vec<_> = slots.by_name.values().collect();
         shown.sort_by_key(|slot| slot.order);
-        let statuses = shown.into_iter().map(|slot| slot.status.clone()).collect();
+        let with_breaker =
+            |slot: &Slot| TargetStatus { breaker: slot.breaker.state(), ..slot.status.clone() };
+        let statuses = shown.into_iter().map(with_breaker).collect();
         self.statuses.send_replace(Arc::new(statuses));
     }
 
@@ -168,7 +199,7 @@ impl Board {
 
 /// A slot for `plan`. What was known stays known while kind and address are the
 /// same: a new password or interval does not make it another server.
-fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
+fn new_slot(plan: &Plan, number: u64, breaker: Arc<Breaker>, former: Option<Slot>) -> (Slot, Started) {
     let removed = CancellationToken::new();
     let (sender, receiver) = mpsc::channel(WAITING);
     let mut status = TargetStatus {
@@ -176,6 +207,8 @@ fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
         kind: plan.kind.to_owned(),
         address: plan.address.clone(),
         interval_ms: plan.interval.as_millis() as u64,
+        enabled: plan.enabled,
+        breaker: breaker.state(),
         class: None,
         since: None,
         probes: 0,
@@ -188,7 +221,8 @@ fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
     let same = |former: &Slot| former.status.kind == status.kind && former.status.address == status.address;
     let mut history = History::default();
     if let Some(former) = former.filter(same) {
-        status = TargetStatus { interval_ms: status.interval_ms, ..former.status };
+        let TargetStatus { interval_ms, enabled, .. } = status;
+        status = TargetStatus { interval_ms, enabled, ..former.status };
         history = former.history;
     }
     let started = Started {
@@ -196,6 +230,7 @@ fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
         number,
         removed: removed.clone(),
         requests: Arc::new(AsyncMutex::new(receiver)),
+        breaker: breaker.clone(),
     };
     let slot = Slot {
         number,
@@ -205,7 +240,26 @@ fn new_slot(plan: &Plan, number: u64, former: Option<Slot>) -> (Slot, Started) {
         removed,
         requests: sender,
         history,
+        breaker,
         status,
     };
     (slot, started)
+}
+
+/// The breaker's settings as configured.
+fn breaker_settings(plan: &Plan) -> Settings {
+    let section = &plan.breaker;
+    Settings {
+        failure_threshold: section.failure_threshold,
+        window: section.window.0,
+        minimum_calls: section.minimum_calls,
+        failure_share: section.failure_share,
+        slow_call: section.slow_call.0,
+        slow_share: section.slow_share,
+        open_for: section.open_for.0,
+        max_open_for: section.max_open_for.0,
+        half_open_calls: section.half_open_calls,
+        close_after: section.close_after,
+        call_timeout: plan.timeout,
+    }
 }

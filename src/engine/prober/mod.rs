@@ -11,10 +11,12 @@
 //! board knows each worker by a number and ignores one that is no longer current.
 
 mod board;
+mod breaker_series;
 mod history;
 mod schedule;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::base::time::Timestamp;
 use crate::config::Config;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
+use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
 use crate::runtime::supervisor::{Phase, Policy, Supervisor, TaskResult};
 use crate::store::Store;
@@ -48,6 +51,8 @@ impl Keeper for Store {
 pub enum ProbeNowError {
     #[error("there is no target `{name}`")]
     Unknown { name: String },
+    #[error("the target `{name}` is switched off")]
+    Off { name: String },
     #[error("the target `{name}` has too many probes waiting")]
     Busy { name: String },
     #[error("the target `{name}` was not probed within {}ms", waited.as_millis())]
@@ -68,24 +73,34 @@ impl Prober {
         surroundings: Surroundings,
         keeper: Arc<dyn Keeper>,
         bus: Bus,
+        breakers: Breakers,
         statuses: watch::Sender<Arc<Vec<TargetStatus>>>,
     ) -> Self {
         let supervisor = surroundings.supervisor.clone();
-        let board = Arc::new(Board::new(surroundings.clock.clone(), keeper, bus, statuses));
+        let board = Arc::new(Board::new(surroundings.clock.clone(), keeper, bus, breakers.clone(), statuses));
         let shared = board.clone();
         supervisor.spawn("prober", Policy::Restart, Phase::Collect, move |stop| {
             let (mut config, surroundings, board) = (config.clone(), surroundings.clone(), shared.clone());
+            let mut changes = breakers.subscribe();
             async move {
                 loop {
                     let wanted = config.borrow_and_update().clone();
                     reconcile(&targets::plans(&wanted, &surroundings), &surroundings.supervisor, &board);
-                    tokio::select! {
-                        () = stop.cancelled() => return TaskResult::Ok(()),
-                        changed = config.changed() => if changed.is_err() {
-                            // Nobody can change the configuration any more.
-                            stop.cancelled().await;
-                            return Ok(());
-                        },
+                    board.forget_others(&names(&wanted));
+                    loop {
+                        tokio::select! {
+                            () = stop.cancelled() => return TaskResult::Ok(()),
+                            // The board lives as long as the breakers, so this never ends.
+                            _ = changes.changed() => board.refresh(),
+                            changed = config.changed() => match changed {
+                                Ok(()) => break,
+                                Err(_) => {
+                                    // Nobody can change the configuration any more.
+                                    stop.cancelled().await;
+                                    return Ok(());
+                                }
+                            },
+                        }
                     }
                 }
             }
@@ -99,7 +114,7 @@ impl Prober {
     /// [`ProbeNowError`]; waits at most twice the target's own deadline and a second.
     pub async fn probe_now(&self, name: &str) -> Result<ProbeRecord, ProbeNowError> {
         let unknown = || ProbeNowError::Unknown { name: name.to_owned() };
-        let (requests, timeout) = self.board.requests_of(name).ok_or_else(unknown)?;
+        let (requests, timeout) = self.board.requests_of(name)?;
         let (answer, answered) = oneshot::channel();
         requests.try_send(answer).map_err(|_| ProbeNowError::Busy { name: name.to_owned() })?;
         let waited = timeout * 2 + Duration::from_secs(1);
@@ -110,6 +125,11 @@ impl Prober {
             Err(_) => Err(ProbeNowError::Late { name: name.to_owned(), waited }),
         }
     }
+}
+
+/// Names of all configured targets, whether or not they are probed.
+fn names(config: &Config) -> BTreeSet<&str> {
+    config.target.sections().iter().map(|section| section.common().name.as_str()).collect()
 }
 
 /// Makes the running workers those of `plans`.

@@ -50,13 +50,14 @@ fn start(sections: &[String]) -> Running {
         supervisor: supervisor.clone(),
         environment: Arc::new(BTreeMap::new()),
     };
-    let bus = Bus::new(clock, 64);
+    let bus = Bus::new(clock.clone(), 64);
     let events = bus.subscribe(None);
     let config = watch::Sender::new(config(sections));
     let kept = Arc::new(List::default());
     let shown = watch::Sender::default();
     let statuses = shown.subscribe();
-    let prober = Prober::start(config.subscribe(), surroundings, kept.clone(), bus, shown);
+    let breakers = Breakers::new(clock.clone(), BTreeMap::new());
+    let prober = Prober::start(config.subscribe(), surroundings, kept.clone(), bus, breakers, shown);
     Running { config, prober, statuses, kept, events, supervisor }
 }
 

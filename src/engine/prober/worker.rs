@@ -1,4 +1,11 @@
 //! One target's loop: probe, hand over, wait for the next time or a request.
+//!
+//! A probe asks the target's breaker like any other call. Let through, it is a whole
+//! cycle and counts as one call with its worst class. Held back, it is one light
+//! operation at the probe's own pace, which counts nothing and may find the target
+//! back before the breaker's time. While half open the cycles follow each other
+//! quickly, because a breaker whose only callers are probes would else wait for ever
+//! for its second success.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +13,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Request, Started};
+use super::breaker_series;
 use super::schedule::Schedule;
 use crate::base::time::Timestamp;
+use crate::logic::breaker::Call;
+use crate::model::breaker::BreakerState;
 use crate::model::frame::Frame;
+use crate::model::probe::ProbeRecord;
 use crate::runtime::supervisor::TaskResult;
 use crate::targets::outcome::Outcome;
 use crate::targets::record::Recorder;
@@ -16,6 +27,8 @@ use crate::targets::{Depth, Probed, Target};
 
 /// A probe keeps its own deadline; one that runs this much longer hangs.
 const GRACE: Duration = Duration::from_secs(5);
+/// Longest pause between two probes while half open; with a short timeout half of that.
+const TRYING: Duration = Duration::from_secs(2);
 
 /// Probes at once and then by schedule until `stop` or until the target is removed.
 pub async fn run(started: Started, board: Arc<Board>, stop: CancellationToken) -> TaskResult {
@@ -39,8 +52,10 @@ async fn probe_forever(started: Started, board: Arc<Board>) -> TaskResult {
         let at = schedule.stamp(clock.now(), due);
         probe(&started, &board, &mut *target, at, std::mem::take(&mut waiting)).await?;
         let (next, wait) = schedule.next(clock.now());
+        let trying = started.breaker.state() == BreakerState::HalfOpen;
+        let pause = if trying { wait.min(TRYING).min(started.plan.timeout / 2) } else { wait };
         due = tokio::select! {
-            () = tokio::time::sleep(wait) => Some(next),
+            () = tokio::time::sleep(pause) => (pause == wait).then_some(next),
             request = requests.recv() => {
                 waiting.extend(request);
                 None
@@ -61,10 +76,17 @@ async fn probe(
     waiting: Vec<Request>,
 ) -> TaskResult {
     let limit = started.plan.timeout + GRACE;
-    let ended = tokio::time::timeout(limit, target.probe(Depth::Full)).await;
+    let permit = started.breaker.acquire().ok();
+    let depth = if permit.is_some() { Depth::Full } else { Depth::Light };
+    let ended = tokio::time::timeout(limit, target.probe(depth)).await;
     let hung = ended.is_err();
     let mut probed = ended.unwrap_or_else(|_| gave_up(started, at, limit));
     probed.record.at = at;
+    match permit {
+        Some(permit) => permit.report_call(call_of(&probed.record)),
+        None => started.breaker.probed(call_of(&probed.record)),
+    }
+    breaker_series::write(&started.breaker.view(), started.plan.kind, &started.plan.name, &mut probed.frame);
     board.finish(started, at, &probed);
     for request in waiting {
         // Whoever asked may have given up.
@@ -72,6 +94,14 @@ async fn probe(
     }
     // The supervisor starts the worker again, with a target made anew.
     if hung { Err(format!("the probe did not end within {}ms", limit.as_millis()).into()) } else { Ok(()) }
+}
+
+/// A probe as one call: its worst class, and its slowest operation, because the sum
+/// of five would make a sound store look slow.
+fn call_of(record: &ProbeRecord) -> Call {
+    let slowest = record.operations.iter().map(|done| done.latency_ms).fold(0.0, f64::max);
+    let took = Duration::try_from_secs_f64(slowest / 1000.0).unwrap_or_default();
+    Call { class: record.class, took }
 }
 
 /// What is told of a probe that hangs: nothing is known of the target but that.
@@ -96,6 +126,7 @@ mod tests {
     use crate::config::Config;
     use crate::engine::prober::Keeper;
     use crate::model::probe::OutcomeClass;
+    use crate::runtime::breakers::Breakers;
     use crate::runtime::bus::Bus;
     use crate::runtime::supervisor::Supervisor;
     use crate::targets::{Surroundings, plans};
@@ -147,7 +178,8 @@ mod tests {
         let config: Config = toml::from_str(section).unwrap();
         let shown = tokio::sync::watch::Sender::default();
         let statuses = shown.subscribe();
-        let board = Board::new(clock.clone(), Arc::new(Nowhere), Bus::new(clock, 4), shown);
+        let breakers = Breakers::new(clock.clone(), BTreeMap::new());
+        let board = Board::new(clock.clone(), Arc::new(Nowhere), Bus::new(clock, 4), breakers, shown);
         let started = board.reconcile(&plans(&config, &surroundings)).remove(0);
         let (answer, answered) = tokio::sync::oneshot::channel();
         let mut target = Hanging(Name::new("pg1").unwrap());

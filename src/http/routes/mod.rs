@@ -1,6 +1,7 @@
 //! One file per resource; each says its paths, and this list merges them.
 
 pub mod audit;
+pub mod breaker;
 pub mod config;
 pub mod document;
 pub mod events;
@@ -11,6 +12,7 @@ pub mod monitoring;
 pub mod query;
 pub mod series;
 pub mod system;
+pub mod target_changes;
 pub mod targets;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -27,6 +29,8 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(series::routes())
         .merge(query::routes())
         .merge(targets::routes())
+        .merge(target_changes::routes())
+        .merge(breaker::routes())
         .merge(system::routes())
         .merge(config::routes())
         .merge(audit::routes())

@@ -12,14 +12,17 @@ use holdfast::base::secret::Secret;
 use holdfast::base::time::{Clock, ManualClock, Timestamp};
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
+use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::settings::Settings;
 use holdfast::http::{BuildInfo, Front, Listener, Services, serve};
 use holdfast::logic::token::{ENTROPY, mint};
 use holdfast::model::access::Scope;
+use holdfast::model::breaker::BreakerState;
 use holdfast::model::frame::Frame;
 use holdfast::model::host::{HostIdentity, HostSummary, HostView};
 use holdfast::model::probe::{OutcomeClass, ProbeRecord};
 use holdfast::model::target::TargetStatus;
+use holdfast::runtime::breakers::Breakers;
 use holdfast::runtime::bus::Bus;
 use holdfast::runtime::supervisor::{Phase, Policy, Supervisor};
 use holdfast::store::{Change, Store, StoreOptions, Write};
@@ -42,6 +45,9 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     pub bus: Bus,
     pub store: Arc<OnceLock<Store>>,
+    pub breakers: Arc<OnceLock<BreakerKeeper>>,
+    /// What the handlers' breakers are made in.
+    pub registry: Breakers,
     pub host: watch::Sender<Arc<HostView>>,
     pub targets: watch::Sender<Arc<Vec<TargetStatus>>>,
     pub supervisor: Supervisor,
@@ -62,6 +68,9 @@ impl TestApp {
         let (mut app, settings) = Self::without_store(file).await;
         let store = open(app.directory.path(), app.clock.clone()).await;
         settings.attach(&store).unwrap();
+        let keeper =
+            BreakerKeeper::new(app.clock.clone(), app.registry.clone(), store.clone(), app.bus.clone());
+        app.breakers.set(keeper).ok().unwrap();
         app.store.set(store).ok().unwrap();
         app.admin = app.token(Scope::Admin).await;
         app
@@ -80,6 +89,8 @@ impl TestApp {
         let (host, host_seen) = watch::channel(Arc::new(host_view()));
         let (targets, targets_seen) = watch::channel(Arc::default());
         let store = Arc::new(OnceLock::new());
+        let breakers = Arc::new(OnceLock::new());
+        let registry = Breakers::new(shared.clone(), BTreeMap::new());
         let front = Front::new(Services {
             clock: shared,
             store: store.clone(),
@@ -89,6 +100,7 @@ impl TestApp {
             host: host_seen,
             targets: targets_seen,
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
+            breakers: breakers.clone(),
             settings: settings.clone(),
             build: BuildInfo { commit: "test", target: "test", profile: "debug" },
             started_at: NOW,
@@ -104,6 +116,8 @@ impl TestApp {
             clock,
             bus,
             store,
+            breakers,
+            registry,
             host,
             targets,
             supervisor,
@@ -230,6 +244,8 @@ pub fn target(name: &str, class: OutcomeClass) -> TargetStatus {
         kind: String::from("postgres"),
         address: String::from("127.0.0.1:5432"),
         interval_ms: 1000,
+        enabled: true,
+        breaker: BreakerState::Closed,
         class: Some(class),
         since: Some(NOW),
         probes: 1,

@@ -8,6 +8,7 @@ pub mod command;
 pub mod garage;
 pub mod postgres;
 pub mod probing;
+pub mod s3_door;
 pub mod silent;
 pub mod tls_door;
 
