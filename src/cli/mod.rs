@@ -5,6 +5,7 @@
 //! so whatever a command shows can be had by any client. Exit codes are in
 //! [`exit`].
 
+pub mod breaker;
 pub mod client;
 pub mod config;
 pub mod exit;
@@ -71,6 +72,9 @@ enum Command {
     /// List the targets or probe one
     #[command(subcommand)]
     Targets(targets::TargetsCommand),
+    /// Show the breaker of a target, or tell it what to do
+    #[command(subcommand)]
+    Breaker(breaker::BreakerCommand),
     /// Ask for series by a selector
     Query(query::QueryArguments),
     /// Put OpenMetrics text with timestamps into the history
@@ -115,6 +119,7 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Config(command) => config::config(command, global, surroundings),
         Command::Status => status::status(global, surroundings),
         Command::Targets(command) => targets::targets(command, global, surroundings),
+        Command::Breaker(command) => breaker::breaker(command, global, surroundings),
         Command::Query(query) => query::query(query, global, surroundings),
         Command::Import(import) => import::import(import, global, surroundings),
         Command::Completions { shell } => completions(*shell),

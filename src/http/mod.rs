@@ -12,6 +12,7 @@ pub mod auth;
 pub mod counters;
 pub mod error;
 pub mod extract;
+pub mod families;
 pub mod front;
 pub mod live;
 pub mod number;

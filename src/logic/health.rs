@@ -50,26 +50,30 @@ pub struct RollUp {
 pub fn roll_up(facts: &Facts<'_>) -> RollUp {
     let targets: Vec<Component> = facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
     let store = of_store(facts);
-    let database = of_database(facts.targets, &targets);
-    let all_databases_down = database_count(facts.targets) > 0
-        && facts
-            .targets
-            .iter()
-            .zip(&targets)
-            .filter(|(target, _)| target.kind == "postgres")
-            .all(|(_, part)| part.status == Health::Unhealthy);
+    let databases: Vec<&Component> =
+        probed(facts.targets, &targets, "postgres").map(|(_, part)| part).collect();
+    let all_databases_down =
+        !databases.is_empty() && databases.iter().all(|part| part.status == Health::Unhealthy);
     let fatal = store.status == Health::Unhealthy || all_databases_down;
 
     let mut components = vec![store, of_storage(facts)];
-    components.extend(database);
+    components.extend(of_kind(facts.targets, &targets, "postgres", "database"));
+    // What is switched off says nothing about the whole.
+    let off = |name: &str| facts.targets.iter().any(|target| target.name == name && !target.enabled);
+    let counted = components.iter().chain(targets.iter().filter(|part| !off(&part.name)));
+    let worst = counted.map(|part| part.status).max().unwrap_or(Health::Unknown);
     components.extend(targets);
-    let worst = components.iter().map(|part| part.status).max().unwrap_or(Health::Unknown);
     let status = if fatal { Health::Unhealthy } else { worst.min(Health::Degraded) };
     RollUp { status, components }
 }
 
-fn database_count(targets: &[TargetStatus]) -> usize {
-    targets.iter().filter(|target| target.kind == "postgres").count()
+/// The targets of one kind that are probed, and what each is.
+fn probed<'a>(
+    targets: &'a [TargetStatus],
+    parts: &'a [Component],
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a TargetStatus, &'a Component)> {
+    targets.iter().zip(parts).filter(move |(target, _)| target.kind == kind && target.enabled)
 }
 
 fn of_store(facts: &Facts<'_>) -> Component {
@@ -91,20 +95,26 @@ fn of_storage(facts: &Facts<'_>) -> Component {
     Component { name: String::from("storage"), status, message, latency_ms: None, checked_at }
 }
 
-/// The worst of the Postgres targets; absent when there is none.
-fn of_database(targets: &[TargetStatus], parts: &[Component]) -> Option<Component> {
-    let databases = || targets.iter().zip(parts).filter(|(target, _)| target.kind == "postgres");
-    let (_, worst) = databases().max_by_key(|(_, part)| part.status)?;
-    let well = databases().filter(|(_, part)| part.status == Health::Healthy).count();
+/// The worst of the targets of one kind, under `name`; absent when none is probed.
+/// `parts` are what the targets are, in the same order.
+pub fn of_kind(targets: &[TargetStatus], parts: &[Component], kind: &str, name: &str) -> Option<Component> {
+    let all = || probed(targets, parts, kind);
+    let (_, worst) = all().max_by_key(|(_, part)| part.status)?;
+    let (count, well) = (all().count(), all().filter(|(_, part)| part.status == Health::Healthy).count());
     let message = match worst.status {
-        Health::Healthy => format!("{well} of {well} healthy"),
-        _ => format!("{well} of {} healthy; {}: {}", database_count(targets), worst.name, worst.message),
+        Health::Healthy => format!("{well} of {count} healthy"),
+        _ => format!("{well} of {count} healthy; {}: {}", worst.name, worst.message),
     };
-    Some(Component { name: String::from("database"), message, ..worst.clone() })
+    Some(Component { name: name.to_owned(), message, ..worst.clone() })
 }
 
-fn of_target(target: &TargetStatus, now: Timestamp) -> Component {
+/// What one target is, by its last probe.
+pub fn of_target(target: &TargetStatus, now: Timestamp) -> Component {
     let name = target.name.clone();
+    if !target.enabled {
+        let message = String::from("switched off");
+        return Component { name, status: Health::Unknown, message, latency_ms: None, checked_at: None };
+    }
     let Some(last) = &target.last else {
         let message = String::from("not probed yet");
         return Component { name, status: Health::Unknown, message, latency_ms: None, checked_at: None };
@@ -209,6 +219,17 @@ mod tests {
         assert_eq!(rolled(StoreFact::DiskFull, 10.0, &[]).status, Health::Degraded);
         let reopening = rolled(StoreFact::Reopening("no space"), 10.0, &[]);
         assert_eq!(reopening.status, Health::Unhealthy);
+    }
+
+    #[test]
+    fn what_is_switched_off_says_nothing_about_the_whole() {
+        let mut off = target("pg1", "postgres", OutcomeClass::Hard, NOW);
+        off.enabled = false;
+        let all = rolled(StoreFact::Ok, 10.0, std::slice::from_ref(&off));
+        assert_eq!((all.status, status_of(&all, "pg1")), (Health::Healthy, Health::Unknown));
+        let good = target("pg2", "postgres", OutcomeClass::Ok, NOW);
+        let all = rolled(StoreFact::Ok, 10.0, &[off, good]);
+        assert_eq!((all.status, status_of(&all, "database")), (Health::Healthy, Health::Healthy));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cli;
 mod cli_agent;
 mod collectors;
 mod config_errors;
+mod families;
 mod kill;
 mod live;
 mod object_store;

@@ -151,7 +151,8 @@ fn status_of_this_second(app: &App) -> Result<Health, Problem> {
     Ok(status)
 }
 
-fn look(app: &App) -> Result<RollUp, Problem> {
+/// What every part is now, by what was seen last.
+pub fn look(app: &App) -> Result<RollUp, Problem> {
     let condition = app.store()?.condition();
     let store = match &condition {
         StoreCondition::Ok => StoreFact::Ok,
@@ -168,7 +169,8 @@ fn look(app: &App) -> Result<RollUp, Problem> {
     }))
 }
 
-fn code_of(status: Health) -> StatusCode {
+/// 503 for unhealthy, 200 for everything else.
+pub fn code_of(status: Health) -> StatusCode {
     if status == Health::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 

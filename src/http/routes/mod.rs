@@ -35,6 +35,7 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(config::routes())
         .merge(audit::routes())
         .merge(ingest::routes())
+        .merge(super::families::routes())
         .merge(document::routes())
         .merge(super::assets::routes())
 }

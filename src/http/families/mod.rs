@@ -1,0 +1,15 @@
+//! The surfaces of five earlier systems, one file each.
+//!
+//! Each is a view: it adds names and shapes to what the canonical surface has, and
+//! never state or logic.
+
+pub mod gateway;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::state::AppState;
+
+/// Every route of every family.
+pub fn routes() -> OpenApiRouter<AppState> {
+    gateway::routes()
+}
