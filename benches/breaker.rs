@@ -51,7 +51,7 @@ fn holdfast(bencher: Bencher) {
     bencher.counter(CALLS).bench_local(|| {
         for _ in 0..CALLS {
             if let Ok(permit) = breaker.acquire() {
-                black_box(());
+                black_box(1);
                 permit.report(OutcomeClass::Ok);
             }
         }
@@ -63,7 +63,7 @@ fn recloser(bencher: Bencher) {
     let breaker = recloser::Recloser::default();
     bencher.counter(CALLS).bench_local(|| {
         for _ in 0..CALLS {
-            let _ = black_box(breaker.call(|| Ok::<(), ()>(black_box(()))));
+            let _ = black_box(breaker.call(|| Ok::<u32, ()>(black_box(1))));
         }
     });
 }
@@ -75,7 +75,7 @@ fn failsafe_consecutive(bencher: Bencher) {
     let breaker = failsafe::Config::new().failure_policy(policy).build();
     bencher.counter(CALLS).bench_local(|| {
         for _ in 0..CALLS {
-            let _ = black_box(breaker.call(|| Ok::<(), ()>(black_box(()))));
+            let _ = black_box(breaker.call(|| Ok::<u32, ()>(black_box(1))));
         }
     });
 }
@@ -85,7 +85,7 @@ fn failsafe_default(bencher: Bencher) {
     let breaker = failsafe::Config::new().build();
     bencher.counter(CALLS).bench_local(|| {
         for _ in 0..CALLS {
-            let _ = black_box(breaker.call(|| Ok::<(), ()>(black_box(()))));
+            let _ = black_box(breaker.call(|| Ok::<u32, ()>(black_box(1))));
         }
     });
 }

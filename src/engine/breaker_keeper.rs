@@ -19,7 +19,7 @@ use crate::base::time::Clock;
 use crate::model::access::AuditEntry;
 use crate::model::breaker::{BreakerCommand, BreakerTransition, BreakerView};
 use crate::model::event::EventType;
-use crate::runtime::breakers::Breakers;
+use crate::runtime::breakers::{Breakers, Changed};
 use crate::runtime::bus::Bus;
 use crate::runtime::supervisor::TaskResult;
 use crate::store::{Change, Store, StoreError, Write};
@@ -113,10 +113,10 @@ impl BreakerKeeper {
     /// Commits what is unsaved, then tells of it.
     async fn save_all(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.saving.lock().await;
-        let (unsaved, gone) = self.breakers.unsaved();
-        let puts = unsaved.iter().map(|(name, _, unsaved)| Write::PutBreaker {
-            target: name.clone(),
-            saved: unsaved.saved.clone(),
+        let (changed, gone) = self.breakers.unsaved();
+        let puts = changed.iter().map(|changed| Write::PutBreaker {
+            target: changed.name.clone(),
+            saved: changed.unsaved.saved.clone(),
         });
         let deletes = gone.iter().map(|name| Write::DeleteBreaker { target: name.clone() });
         let writes: Vec<Write> = puts.chain(deletes).collect();
@@ -129,7 +129,7 @@ impl BreakerKeeper {
             return committed;
         }
         self.breakers.deleted(&gone);
-        for (name, breaker, unsaved) in &unsaved {
+        for Changed { name, breaker, unsaved } in &changed {
             breaker.saved(unsaved);
             unsaved.transitions.iter().for_each(|transition| self.publish(name, transition));
         }

@@ -20,6 +20,14 @@ struct Held {
     breaker: Arc<Breaker>,
 }
 
+/// A breaker that changed since it was saved.
+#[derive(Debug)]
+pub struct Changed {
+    pub name: String,
+    pub breaker: Arc<Breaker>,
+    pub unsaved: Unsaved,
+}
+
 #[derive(Default)]
 struct Inner {
     held: BTreeMap<String, Held>,
@@ -96,10 +104,11 @@ impl Breakers {
     }
 
     /// Breakers that changed since they were saved, and targets whose row is to go.
-    pub fn unsaved(&self) -> (Vec<(String, Arc<Breaker>, Unsaved)>, Vec<String>) {
+    pub fn unsaved(&self) -> (Vec<Changed>, Vec<String>) {
         let inner = self.lock();
         let unsaved = inner.held.iter().filter_map(|(name, held)| {
-            held.breaker.unsaved().map(|unsaved| (name.clone(), held.breaker.clone(), unsaved))
+            let (name, breaker) = (name.clone(), held.breaker.clone());
+            held.breaker.unsaved().map(|unsaved| Changed { name, breaker, unsaved })
         });
         (unsaved.collect(), inner.gone.iter().cloned().collect())
     }

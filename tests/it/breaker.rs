@@ -214,6 +214,7 @@ async fn a_revoked_key_is_a_failed_probe_and_never_trips() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a stampede needs many tasks")]
 async fn of_a_stampede_two_reach_a_dead_target() {
     const TASKS: usize = 64;
     let clock = Arc::new(ManualClock::at(Timestamp(0)));

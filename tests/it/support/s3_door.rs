@@ -44,6 +44,7 @@ pub struct S3Door {
 
 impl S3Door {
     /// Opens a door to the server at `inner`, on a port of its own.
+    #[expect(clippy::disallowed_methods, reason = "a server of the test ends with its runtime")]
     pub async fn open(inner: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
