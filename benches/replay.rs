@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench replay -- FILE.csv.gz [hours] [flush seconds] [DIRECTORY]`;
 //! with a directory on a real disk the same goes through the store, and the
-//! size of its file, what was written and query times are shown too.
+//! size of its file, what was written and query times are shown too. A directory
+//! that holds a replay already is only asked again: for two builds in turn.
 
 mod recording;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::base::time::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
-use holdfast::model::query::{LOOKBACK, RangeQuery};
+use holdfast::model::query::{LOOKBACK, RangeAnswer, RangeQuery};
 use holdfast::model::selector::{MatchOp, Matcher, Selector};
 use holdfast::store::ring;
 use holdfast::store::ring::{Head, HeadOptions};
@@ -126,6 +127,7 @@ fn through_the_store(
     std::fs::create_dir_all(directory)?;
     let day = Duration::from_secs(86_400);
     let path = directory.join("replay.redb");
+    let there = path.exists();
     let options = StoreOptions {
         path: path.clone(),
         cap: 512 << 20,
@@ -138,6 +140,11 @@ fn through_the_store(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Arc::new(ManualClock::at(Timestamp(recording::START)));
+    if there {
+        clock.advance(Duration::from_secs(hours as u64 * 3600 + 60));
+        let (store, _) = Store::open(options, clock.clone(), &mut |_| {})?;
+        return ask(&store, clock.now());
+    }
     let (store, _) = Store::open(options.clone(), clock.clone(), &mut |_| {})?;
     let before = written()?;
     let mut samples = 0u64;
@@ -155,9 +162,7 @@ fn through_the_store(
     println!("samples {samples}, flush {flush} s, {hours} h through the store");
     println!("written  {:.2} B/sample to the device", per(written()? - before));
     println!("{:?}", store.stats());
-    for series in [1, 50] {
-        times(&store, series, Timestamp(end.millis() / ring::MINUTE_MS * ring::MINUTE_MS))?;
-    }
+    ask(&store, end)?;
     println!("{}", rss()?);
     // The file as a killed process leaves it.
     let crashed = StoreOptions { path: directory.join("crashed.redb"), ..options };
@@ -172,7 +177,20 @@ fn through_the_store(
     Ok(())
 }
 
-/// Times of 200 queries over 24 h at a step of a minute.
+/// Query times, first of whole minutes, then of raw samples.
+fn ask(store: &Store, end: Timestamp) -> anyhow::Result<()> {
+    let minute = end.millis() / ring::MINUTE_MS * ring::MINUTE_MS;
+    for (end, which) in [(minute, "whole minutes"), (minute - 29_500, "raw samples")] {
+        for series in [1, 50] {
+            print!("{which}: ");
+            times(store, series, Timestamp(end))?;
+        }
+    }
+    Ok(())
+}
+
+/// Times of 200 queries over 24 h at a step of a minute, and a sum over the answer
+/// that two builds must have in common.
 fn times(store: &Store, series: usize, end: Timestamp) -> anyhow::Result<()> {
     let matcher = |op, value: &str| Matcher { label: String::from("__name__"), op, value: value.to_owned() };
     let (op, value) = if series == 1 {
@@ -191,14 +209,19 @@ fn times(store: &Store, series: usize, end: Timestamp) -> anyhow::Result<()> {
     };
     let clock = SystemClock::new();
     let mut took = Vec::new();
-    let mut found = 0;
+    let mut last = RangeAnswer::default();
     for _ in 0..200 {
         let start = clock.monotonic();
-        found = store.query_range(&query)?.series.len();
+        last = store.query_range(&query)?;
         took.push(clock.monotonic().since(start));
     }
     took.sort_unstable();
-    println!("query of {found} series: p50 {:?}, p99 {:?}", took[100], took[198]);
+    let mut sum = crc32fast::Hasher::new();
+    for value in last.series.iter().flat_map(|line| line.points.iter().chain(&line.min).chain(&line.max)) {
+        sum.update(&value.to_bits().to_le_bytes());
+    }
+    let (found, sum) = (last.series.len(), sum.finalize());
+    println!("query of {found} series: p50 {:?}, p99 {:?}, sum {sum:08x}", took[100], took[198]);
     Ok(())
 }
 
