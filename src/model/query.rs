@@ -57,6 +57,33 @@ pub struct RangeSeries {
 pub struct RangeAnswer {
     pub series: Vec<RangeSeries>,
     pub resolutions: Vec<Resolution>,
+    pub damaged: Vec<Damage>,
+}
+
+/// Stored samples that could not be read: a coarser resolution answered in their place
+/// where there is one, otherwise they are missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Damage {
+    pub resolution: Resolution,
+    /// Excluded start, included end.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Series of the query it is about.
+    pub series: usize,
+    pub reason: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { resolution, from, to, series, reason } = self;
+        let name = match resolution {
+            Resolution::Raw => "raw samples",
+            Resolution::Minute => "1m rows",
+            Resolution::Hour => "1h rows",
+        };
+        let (from, to) = (from.rfc3339(), to.rfc3339());
+        write!(out, "{name} of {series} series from {from} to {to} cannot be read: {reason}")
+    }
 }
 
 /// Bits of the `NaN` that means "no sample here", as distinct from a sample

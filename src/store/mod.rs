@@ -168,7 +168,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::TooManySeries`], [`StoreError::TooManyPoints`],
-    /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] for a damaged blob.
+    /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] when the file cannot be
+    /// read at all. A blob that is damaged is left out, and the answer says so.
     pub fn query_range(&self, query: &RangeQuery) -> Result<RangeAnswer, StoreError> {
         let search = Search::new(std::slice::from_ref(&query.selector))?;
         let keys = lock(&self.inner.shared.front).head.keys();

@@ -153,6 +153,8 @@ impl<'a> BitReader<'a> {
     }
 
     /// At least 57 bits from here, lowest first.
+    // A call for every number would cost more than reading it, also where code is to be small.
+    #[inline(always)]
     fn window(&self) -> u64 {
         let start = self.at / 8;
         let word = match self.bytes.get(start..start + 8).and_then(|eight| eight.try_into().ok()) {
@@ -168,24 +170,41 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next `width` bits, at most 64.
+    #[inline(always)]
     pub(super) fn get(&mut self, width: u32) -> u64 {
         if width > 56 {
-            let low = self.get(32);
-            return low | self.get(width - 32) << 32;
+            let low = self.narrow(32);
+            return low | self.narrow(width - 32) << 32;
         }
+        self.narrow(width)
+    }
+
+    /// At most 56 bits.
+    #[inline(always)]
+    fn narrow(&mut self, width: u32) -> u64 {
         let value = self.window() & ((1 << width) - 1);
         self.at += width as usize;
         value
     }
 
-    /// Length of the run of zeros before the next one, which is passed too.
-    pub(super) fn zeros(&mut self) -> Result<u32, Corrupt> {
-        let zeros = self.window().trailing_zeros();
+    /// An Exp-Golomb code of order `k`, at most 48.
+    #[inline(always)]
+    pub(super) fn golomb(&mut self, k: u32) -> Result<u64, Corrupt> {
+        let window = self.window();
+        let zeros = window.trailing_zeros();
+        if 2 * zeros + 1 + k <= 56 {
+            // The whole code is in the window.
+            let ones = |width: u32| (1u64 << width) - 1;
+            let quotient = (1 << zeros | (window >> (zeros + 1) & ones(zeros))) - 1;
+            self.at += (2 * zeros + 1 + k) as usize;
+            return Ok(quotient << k | (window >> (2 * zeros + 1) & ones(k)));
+        }
         if zeros > 56 {
             return Err(Corrupt("a bit code is too long"));
         }
         self.at += zeros as usize + 1;
-        Ok(zeros)
+        let quotient = (1 << zeros | self.get(zeros)).wrapping_sub(1);
+        Ok(quotient << k | self.get(k))
     }
 
     pub(super) fn is_past_end(&self) -> bool {

@@ -159,6 +159,40 @@ fn replace_by_pco<T: pco::data_types::Number + PartialEq>(
     }
 }
 
+/// The values of a column as they are stored: what asks for extremes and the last
+/// of many needs no `f64` for each.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Values<'a> {
+    Same(f64),
+    /// Whole numbers and their scale; [`value_of`] never falls as they rise.
+    Numbers(&'a [i64], u8),
+    Floats(&'a [f64]),
+}
+
+impl Values<'_> {
+    pub(super) fn at(&self, place: usize) -> Option<f64> {
+        match self {
+            Self::Same(value) => Some(*value),
+            Self::Numbers(numbers, scale) => numbers.get(place).map(|number| value_of(*number, *scale)),
+            Self::Floats(floats) => floats.get(place).copied(),
+        }
+    }
+}
+
+/// Room for [`read`], used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    numbers: Vec<i64>,
+    floats: Vec<f64>,
+}
+
+/// What a column turned out to be; numbers and floats are in the caller's buffers.
+enum Form {
+    Same(f64),
+    Numbers(u8),
+    Floats,
+}
+
 /// Reads `count` values (at least one) and appends them to `out`.
 pub(super) fn decode(
     reader: &mut Reader<'_>,
@@ -166,43 +200,68 @@ pub(super) fn decode(
     scratch: &mut Vec<i64>,
     out: &mut Vec<f64>,
 ) -> Result<(), Corrupt> {
+    match unpack(reader, count, scratch, out)? {
+        Form::Same(value) => out.resize(out.len() + count, value),
+        Form::Numbers(scale) => out.extend(scratch.iter().map(|number| value_of(*number, scale))),
+        Form::Floats => {}
+    }
+    Ok(())
+}
+
+/// Reads `count` values (at least one).
+pub(super) fn read<'a>(
+    reader: &mut Reader<'_>,
+    count: usize,
+    buffers: &'a mut Buffers,
+) -> Result<Values<'a>, Corrupt> {
+    let Buffers { numbers, floats } = buffers;
+    floats.clear();
+    Ok(match unpack(reader, count, numbers, floats)? {
+        Form::Same(value) => Values::Same(value),
+        Form::Numbers(scale) => Values::Numbers(numbers, scale),
+        Form::Floats => Values::Floats(floats),
+    })
+}
+
+/// Replaces `numbers`, or appends to `floats`.
+fn unpack(
+    reader: &mut Reader<'_>,
+    count: usize,
+    numbers: &mut Vec<i64>,
+    floats: &mut Vec<f64>,
+) -> Result<Form, Corrupt> {
     let head = reader.byte()?;
     let scale = head >> 3;
     if scale > 15 {
         return Err(Corrupt("an unknown scale"));
     }
-    scratch.clear();
     match head & 7 {
-        SAME => {
-            let value = value_of(reader.zigzag()?, scale);
-            out.resize(out.len() + count, value);
-        }
-        SAME_BITS => {
-            let value = f64::from_bits(reader.u64()?);
-            out.resize(out.len() + count, value);
-        }
+        SAME => return Ok(Form::Same(value_of(reader.zigzag()?, scale))),
+        SAME_BITS => return Ok(Form::Same(f64::from_bits(reader.u64()?))),
         DECIMAL => {
-            ints::decode(reader, count, scratch)?;
-            out.extend(scratch.iter().map(|number| value_of(*number, scale)));
+            numbers.clear();
+            ints::decode(reader, count, numbers)?;
+            return Ok(Form::Numbers(scale));
         }
         BITS => {
             let shift = u32::from(reader.byte()?).min(63);
-            ints::decode(reader, count, scratch)?;
-            out.extend(scratch.iter().map(|bits| f64::from_bits((*bits as u64) << shift)));
+            numbers.clear();
+            ints::decode(reader, count, numbers)?;
+            floats.extend(numbers.iter().map(|bits| f64::from_bits((*bits as u64) << shift)));
         }
         PCO_DECIMAL => {
-            scratch.resize(count, 0);
-            unpack_pco(reader, scratch)?;
-            out.extend(scratch.iter().map(|number| value_of(*number, scale)));
+            numbers.resize(count, 0);
+            unpack_pco(reader, numbers)?;
+            return Ok(Form::Numbers(scale));
         }
         PCO_FLOAT => {
-            let start = out.len();
-            out.resize(start + count, 0.0);
-            unpack_pco(reader, &mut out[start..])?;
+            let start = floats.len();
+            floats.resize(start + count, 0.0);
+            unpack_pco(reader, &mut floats[start..])?;
         }
         _ => return Err(Corrupt("an unknown form of a column")),
     }
-    Ok(())
+    Ok(Form::Floats)
 }
 
 fn unpack_pco<T: pco::data_types::Number>(reader: &mut Reader<'_>, out: &mut [T]) -> Result<(), Corrupt> {

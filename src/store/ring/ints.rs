@@ -221,41 +221,56 @@ pub(super) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) 
     if parts.coding != PACKED && parts.bits.len() * 8 < count - parts.order {
         return Err(Corrupt("too few bits for the numbers"));
     }
-    let mut bits = BitReader::new(parts.bits);
-    let (mut value, mut step) = (parts.starts[0], parts.starts[1]);
+    let from = out.len();
     out.reserve(count);
+    out.extend_from_slice(&parts.starts[..parts.order]);
+    // One loop per coding and one per order: deciding for each number would cost as
+    // much as reading it.
+    unpack(&parts, count - parts.order, out)?;
+    let numbers = &mut out[from..];
+    match parts.order {
+        0 => {}
+        1 => sum_up(numbers),
+        _ => {
+            sum_up(&mut numbers[1..]);
+            sum_up(numbers);
+        }
+    }
     let (first, divisor) = parts.divided;
-    let whole = |quotient: i64| first.wrapping_add(quotient.wrapping_mul(divisor));
-    if parts.order > 0 {
-        out.push(whole(value));
+    if (first, divisor) != (0, 1) {
+        for number in numbers {
+            *number = first.wrapping_add(number.wrapping_mul(divisor));
+        }
     }
-    if parts.order > 1 {
-        value = value.wrapping_add(step);
-        out.push(whole(value));
-    }
-    for _ in parts.order..count {
-        let coded = if parts.coding == PACKED {
-            bits.get(parts.parameter)
-        } else {
-            golomb(&mut bits, parts.parameter)?
-        };
-        let rest =
-            if parts.coding == SIGNED { unzigzag(coded) } else { parts.smallest.wrapping_add(coded as i64) };
-        match parts.order {
-            0 => value = rest,
-            1 => value = value.wrapping_add(rest),
-            _ => {
-                step = step.wrapping_add(rest);
-                value = value.wrapping_add(step);
+    Ok(())
+}
+
+/// Appends the coded differences.
+fn unpack(parts: &Parts<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), Corrupt> {
+    let mut bits = BitReader::new(parts.bits);
+    let (smallest, width) = (parts.smallest, parts.parameter);
+    match parts.coding {
+        PACKED if width == 0 => out.resize(out.len() + count, smallest),
+        PACKED => out.extend((0..count).map(|_| smallest.wrapping_add(bits.get(width) as i64))),
+        ABOVE => {
+            for _ in 0..count {
+                out.push(smallest.wrapping_add(bits.golomb(width)? as i64));
             }
         }
-        out.push(whole(value));
+        _ => {
+            for _ in 0..count {
+                out.push(unzigzag(bits.golomb(width)?));
+            }
+        }
     }
     if bits.is_past_end() { Err(Corrupt("too few bits for the numbers")) } else { Ok(()) }
 }
 
-fn golomb(bits: &mut BitReader<'_>, k: u32) -> Result<u64, Corrupt> {
-    let zeros = bits.zeros()?;
-    let quotient = (1 << zeros | bits.get(zeros)).wrapping_sub(1);
-    Ok(quotient << k | bits.get(k))
+/// Differences become what they are differences of; the first number stays.
+fn sum_up(numbers: &mut [i64]) {
+    let mut sum = 0i64;
+    for number in numbers {
+        sum = sum.wrapping_add(*number);
+        *number = sum;
+    }
 }

@@ -4,9 +4,12 @@
 use std::sync::Arc;
 
 use super::Sample;
+use super::column::Buffers;
 use super::segment;
 use super::segment::Cursor;
+use super::stored::Sink;
 use super::stream::Segment;
+use crate::store::StoreError;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -42,5 +45,29 @@ impl Recent {
         for (index, sample) in &self.open {
             visit(*index, sample.at, sample.value);
         }
+    }
+
+    /// Gives the samples of `ids` (ascending) to `sink`; whether there was any.
+    pub(super) fn feed(&self, ids: &[u32], sink: &mut dyn Sink) -> Result<bool, StoreError> {
+        let window = self.window.0..self.window.1;
+        let mut buffers = Buffers::default();
+        let mut any = false;
+        for held in &self.segments {
+            let Ok(mut cursor) = Cursor::new(&held.bytes) else { continue };
+            let times = cursor.head.times.clone();
+            sink.group(&times, &window);
+            for (index, id) in ids.iter().enumerate() {
+                if !matches!(cursor.seek(*id), Ok(true)) {
+                    continue;
+                }
+                let Ok((runs, values)) = cursor.read_stored(&mut buffers) else { break };
+                any |= sink.column(index, &times, runs, values)?;
+            }
+        }
+        for (index, sample) in &self.open {
+            any = true;
+            sink.sample(*index, sample.at, sample.value)?;
+        }
+        Ok(any)
     }
 }

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use super::bytes::{Corrupt, Reader, put_varint};
 use super::column;
-use super::column::Effort;
+use super::column::{Buffers, Effort, Values};
 use super::ints;
 use super::presence;
 use super::presence::Runs;
@@ -252,12 +252,27 @@ impl<'a> Cursor<'a> {
         let count = self.head.values_of(self.runs());
         values.clear();
         column::decode(&mut self.reader, count, &mut self.scratch, values)?;
+        Ok(self.passed())
+    }
+
+    /// The same without making an `f64` of each value.
+    pub(super) fn read_stored<'b>(
+        &mut self,
+        buffers: &'b mut Buffers,
+    ) -> Result<(&[Range<u32>], Values<'b>), Corrupt> {
+        let count = self.head.values_of(self.runs());
+        let values = column::read(&mut self.reader, count, buffers)?;
+        Ok((self.passed(), values))
+    }
+
+    /// Steps over the column that was read and answers its runs.
+    fn passed(&mut self) -> &[Range<u32>] {
         let (index, exception) = (self.index, self.exception);
         self.step();
-        Ok(match self.head.exceptions.get(exception) {
+        match self.head.exceptions.get(exception) {
             Some((at, runs)) if *at as usize == index => runs,
             _ => &[],
-        })
+        }
     }
 }
 

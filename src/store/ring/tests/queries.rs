@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::rig::{self, Rig, START, points};
-use crate::model::query::Resolution;
+use crate::model::query::{NO_VALUE, Resolution, no_value};
 
 /// Some hours of two series with gaps; the slow one misses the lookback.
-fn history(hours: i64, seed: u64) -> Rig {
+pub fn history(hours: i64, seed: u64) -> Rig {
     let mut rig = Rig::new();
     let mut state = seed | 1;
     let mut random = move |limit: u64| {
@@ -66,6 +66,77 @@ proptest! {
         let minute = |ms: i64| (ms / MINUTE_MS).max(1) * MINUTE_MS;
         let start = START + start / MINUTE_MS * MINUTE_MS;
         check(&rig, name, start, start + length, minute(step), minute(lookback));
+    }
+}
+
+/// Smallest and largest value inside each step, bit for bit; of equals the first.
+fn bands(rig: &Rig, name: &str, start: i64, count: usize, step: i64) -> [Vec<Option<u64>>; 2] {
+    let inside = |index: usize| {
+        let at = start + index as i64 * step;
+        rig.naive[name].range(at - step + 1..=at).map(|(_, value)| *value).filter(|value| !value.is_nan())
+    };
+    let better: [fn(f64, f64) -> bool; 2] = [|value, kept| value < kept, |value, kept| value > kept];
+    better.map(|better| {
+        let best = |kept, value| if better(value, kept) { value } else { kept };
+        (0..count).map(|index| inside(index).reduce(best).map(f64::to_bits)).collect()
+    })
+}
+
+/// Values of every form a column can take, with what compares oddly.
+fn odd(kind: u8, tick: i64, roll: u64) -> f64 {
+    match kind {
+        0 => 7.25,
+        1 => (tick * 3) as f64,
+        2 => (roll % 1000) as f64 / 100.0,
+        3 => [0.0, -0.0, 1.0, -1.0][roll as usize % 4],
+        4 => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5.0][roll as usize % 4],
+        5 => [no_value(), 1.0, 2.0][roll as usize % 3],
+        6 => (roll as f64).sqrt(),
+        _ => f64::NAN,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    /// Samples of one second, so that a step has many and chunks are long.
+    #[test]
+    fn bands_and_points_of_raw_samples_are_exact(
+        seed in 1u64..,
+        kind in 0..8u8,
+        gaps in prop::sample::select(vec![0u64, 2, 50]),
+        start in -HOUR_MS..2 * HOUR_MS,
+        length in 0..2 * HOUR_MS,
+        step in prop::sample::select(vec![1000, 7_777, 60_000, 61_000, 3_600_000]),
+        lookback in 1000..600_000i64,
+    ) {
+        let mut rig = Rig::new();
+        let mut state = seed;
+        for tick in 1..=5400i64 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let values = [("other", tick as f64), ("x", odd(kind, tick, state >> 11))];
+            let gap = gaps > 0 && (state >> 40) % gaps == 0;
+            let at = START + tick * 1000 + (state >> 50) as i64 % 40;
+            rig.tick("host", at, if gap { &values[..1] } else { &values });
+            if tick % 300 == 0 {
+                rig.flush();
+            }
+        }
+        rig.compact(START + 2 * HOUR_MS - 1);
+        let (start, end) = (START + start, START + start + length);
+        let expected = rig.expected("x", start, end, step, lookback);
+        let answer = rig.query("x", start, end, step, lookback);
+        let shown: Vec<_> = expected.iter().map(|bits| bits.filter(|bits| *bits != NO_VALUE)).collect();
+        prop_assert_eq!(points(&answer, expected.len()), shown);
+        let Some(line) = answer.series.first().filter(|line| !line.min.is_empty()) else { return Ok(()) };
+        let [low, high] = bands(&rig, "x", start, expected.len(), step);
+        for index in 0..expected.len() {
+            let point = line.points[index].to_bits();
+            prop_assert_eq!(line.min[index].to_bits(), low[index].unwrap_or(point), "min {}", index);
+            prop_assert_eq!(line.max[index].to_bits(), high[index].unwrap_or(point), "max {}", index);
+        }
     }
 }
 
