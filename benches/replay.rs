@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::base::time::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
-use holdfast::model::query::{LOOKBACK, RangeAnswer, RangeQuery};
+use holdfast::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SamplesQuery, SeriesSamples};
 use holdfast::model::selector::{MatchOp, Matcher, Selector};
 use holdfast::store::ring;
 use holdfast::store::ring::{Head, HeadOptions};
@@ -186,20 +186,46 @@ fn ask(store: &Store, end: Timestamp) -> anyhow::Result<()> {
             times(store, series, Timestamp(end))?;
         }
     }
+    for series in [1, 50] {
+        samples(store, series, Timestamp(minute))?;
+    }
     Ok(())
 }
 
-/// Times of 200 queries over 24 h at a step of a minute, and a sum over the answer
-/// that two builds must have in common.
-fn times(store: &Store, series: usize, end: Timestamp) -> anyhow::Result<()> {
-    let matcher = |op, value: &str| Matcher { label: String::from("__name__"), op, value: value.to_owned() };
+/// Times of 20 reads of every sample of 24 h.
+fn samples(store: &Store, series: usize, to: Timestamp) -> anyhow::Result<()> {
+    let from = Timestamp(to.millis() - 24 * ring::HOUR_MS);
+    let selector = selector(series);
+    let query = SamplesQuery { selector, from, to, max_series: 500, max_samples: 50_000_000 };
+    let clock = SystemClock::new();
+    let (mut took, mut found) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let start = clock.monotonic();
+        let answer = store.samples(&query)?;
+        took.push(clock.monotonic().since(start));
+        found = answer.series.iter().map(SeriesSamples::sample_count).sum();
+    }
+    took.sort_unstable();
+    println!("{found} samples: p50 {:?}, longest {:?}", took[10], took[19]);
+    Ok(())
+}
+
+/// One series, or some fifty.
+fn selector(series: usize) -> Selector {
     let (op, value) = if series == 1 {
         (MatchOp::Equal, "node_load1")
     } else {
         (MatchOp::Regex, "node_memory_(A|B|C|D|H|I|K|M|N|P|S|Un|V|W|Z).*")
     };
+    let label = String::from("__name__");
+    Selector { matchers: vec![Matcher { label, op, value: value.to_owned() }] }
+}
+
+/// Times of 200 queries over 24 h at a step of a minute, and a sum over the answer
+/// that two builds must have in common.
+fn times(store: &Store, series: usize, end: Timestamp) -> anyhow::Result<()> {
     let query = RangeQuery {
-        selector: Selector { matchers: vec![matcher(op, value)] },
+        selector: selector(series),
         start: Timestamp(end.millis() - 24 * ring::HOUR_MS),
         end,
         step: Duration::from_secs(60),

@@ -187,7 +187,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let detail = error.to_string();
         match error {
-            StoreError::TooManySeries { .. } | StoreError::TooManyPoints { .. } => {
+            StoreError::TooManySeries { .. }
+            | StoreError::TooManyPoints { .. }
+            | StoreError::TooManySamples { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
                     .hint("narrow the selector, shorten the range or widen the step")
             }

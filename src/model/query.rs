@@ -1,5 +1,6 @@
 //! A question to the ring store, and its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -108,4 +109,110 @@ pub struct SeriesInfo {
     pub first: Timestamp,
     pub last: Timestamp,
     pub last_value: f64,
+}
+
+/// The samples of each matching series in `(from, to]`.
+#[derive(Clone, Debug)]
+pub struct SamplesQuery {
+    pub selector: Selector,
+    /// Excluded.
+    pub from: Timestamp,
+    /// Included.
+    pub to: Timestamp,
+    /// Refuse when more series match.
+    pub max_series: usize,
+    /// Refuse when there are more samples and rows than this; so it bounds the memory
+    /// of the answer, at most 16 bytes a sample and 56 a row.
+    pub max_samples: usize,
+}
+
+/// One row of a tier, about the samples in `(start, end]`, ms. `NaN`s count and can be
+/// last, but are not min or max while there are other values.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TierRow {
+    pub start: i64,
+    pub end: i64,
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub last: f64,
+    pub count: u32,
+}
+
+/// The values of a run: most series of a host stand still for hours.
+#[derive(Clone, Debug)]
+pub enum RunValues {
+    Same(f64),
+    Each(Vec<f64>),
+}
+
+/// Samples that follow each other. Series of one source share their times.
+#[derive(Clone, Debug)]
+pub struct SampleRun {
+    times: Arc<[i64]>,
+    values: RunValues,
+}
+
+impl SampleRun {
+    /// `times` ascend, ms; as many values as times.
+    pub fn new(times: Arc<[i64]>, values: RunValues) -> Self {
+        debug_assert!(!matches!(&values, RunValues::Each(each) if each.len() != times.len()));
+        Self { times, values }
+    }
+
+    /// Ascending, never empty in an answer.
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    pub fn values(&self) -> &RunValues {
+        &self.values
+    }
+
+    /// The value at `times()[index]`.
+    pub fn value(&self, index: usize) -> Option<f64> {
+        match &self.values {
+            RunValues::Same(value) => (index < self.times.len()).then_some(*value),
+            RunValues::Each(values) => values.get(index).copied(),
+        }
+    }
+
+    /// (time in ms, value), ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, f64)> + '_ {
+        self.times.iter().enumerate().filter_map(|(index, at)| Some((*at, self.value(index)?)))
+    }
+}
+
+/// One series of an answer. No row covers the time of a sample, and no two rows overlap.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesSamples {
+    pub key: String,
+    /// By time; rows of an hour and of a minute side by side: see how long each is.
+    pub rows: Vec<TierRow>,
+    /// By time, apart from each other.
+    pub runs: Vec<SampleRun>,
+}
+
+impl SeriesSamples {
+    /// All raw samples as (time in ms, value), ascending. Staleness markers
+    /// ([`is_no_value`]) are among them.
+    pub fn samples(&self) -> impl DoubleEndedIterator<Item = (i64, f64)> + '_ {
+        self.runs.iter().flat_map(SampleRun::iter)
+    }
+
+    pub fn sample_count(&self) -> usize {
+        self.runs.iter().map(|run| run.times.len()).sum()
+    }
+}
+
+/// Raw samples where they are held, before that rows of a minute, before that of an
+/// hour. A row is there when its end is in the window, so it may be about some time
+/// before it; a window shorter than a row may hold none.
+#[derive(Clone, Debug, Default)]
+pub struct SamplesAnswer {
+    /// By family and key; series without anything in the window are left out.
+    pub series: Vec<SeriesSamples>,
+    /// What the answer was made from, finest first.
+    pub resolutions: Vec<Resolution>,
+    pub damaged: Vec<Damage>,
 }

@@ -46,6 +46,8 @@ pub enum StoreError {
     TooManySeries { found: usize, limit: usize },
     #[error("the query asks for {found} points, more than the limit of {limit}")]
     TooManyPoints { found: usize, limit: usize },
+    #[error("the query holds more samples than the limit of {limit}")]
+    TooManySamples { limit: usize },
     #[error("the matcher {matcher} is not valid: {reason}")]
     BadMatcher { matcher: String, reason: String },
 }

@@ -56,12 +56,12 @@ use crate::model::access::{AuditEntry, Token};
 use crate::model::breaker::SavedBreaker;
 use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
-use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SeriesInfo};
+use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SamplesAnswer, SamplesQuery, SeriesInfo};
 use crate::model::selector::Selector;
 use blobs::{FileBlobs, NoBlobs};
 use fault::Fault;
 use file::{Backing, Disk};
-use ring::Search;
+use ring::{Blobs, Search};
 use shared::{Shared, lock, read};
 use tables::{CLASS_HOUR, CLASS_MINUTE, CLASS_RAW};
 use writer::{Job, WriterHandle};
@@ -171,14 +171,36 @@ impl Store {
     /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] when the file cannot be
     /// read at all. A blob that is damaged is left out, and the answer says so.
     pub fn query_range(&self, query: &RangeQuery) -> Result<RangeAnswer, StoreError> {
-        let search = Search::new(std::slice::from_ref(&query.selector))?;
-        let keys = lock(&self.inner.shared.front).head.keys();
-        let found = search.among(&keys, query.max_series)?;
+        let found = self.find(&query.selector, query.max_series)?;
         let plan = lock(&self.inner.shared.front).head.plan(query, &found)?;
-        // After the plan: what left the head in between is in this snapshot.
+        self.with_blobs(|blobs| plan.evaluate(blobs))
+    }
+
+    /// Every sample of the series in a window, and rows of the tiers where raw is gone.
+    /// Blocking, as [`Store::query_range`].
+    ///
+    /// # Errors
+    /// [`StoreError::TooManySeries`], [`StoreError::TooManySamples`],
+    /// [`StoreError::BadMatcher`], or [`StoreError::Unavailable`] when the file cannot be
+    /// read at all. A blob that is damaged is left out, and the answer says so.
+    pub fn samples(&self, query: &SamplesQuery) -> Result<SamplesAnswer, StoreError> {
+        let found = self.find(&query.selector, query.max_series)?;
+        let plan = lock(&self.inner.shared.front).head.plan_samples(query, &found);
+        self.with_blobs(|blobs| plan.evaluate(blobs))
+    }
+
+    /// Ids and keys of the series that match.
+    fn find(&self, selector: &Selector, limit: usize) -> Result<Vec<(u32, Arc<str>)>, StoreError> {
+        let search = Search::new(std::slice::from_ref(selector))?;
+        let keys = lock(&self.inner.shared.front).head.keys();
+        search.among(&keys, limit)
+    }
+
+    /// Called after the plan was made: what left the head in between is in this snapshot.
+    fn with_blobs<T>(&self, read: impl FnOnce(&dyn Blobs) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self.inner.shared.snapshot()? {
-            Some(tx) => plan.evaluate(&FileBlobs::new(&tx).map_err(|fault| fault.error())?),
-            None => plan.evaluate(&NoBlobs),
+            Some(tx) => read(&FileBlobs::new(&tx).map_err(|fault| fault.error())?),
+            None => read(&NoBlobs),
         }
     }
 

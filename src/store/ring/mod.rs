@@ -26,6 +26,7 @@
 //!          search.among(&keys, limit) -> found                 outside the lock: expressions may be slow
 //!          head.plan(&query, &found) -> RangePlan              cheap, under the lock: recent samples of the series that were found
 //!          plan.evaluate(&dyn Blobs) -> RangeAnswer            outside the lock, reads blobs by ranges
+//!          head.plan_samples(&query, &found) -> SamplesPlan    the same for all samples of a window
 //! retire   head.retire(before) -> Vec<SeriesId>                idle series whose data left the ring: delete their index rows
 //! ```
 //!
@@ -52,6 +53,7 @@ mod plan;
 mod presence;
 mod recent;
 mod restore;
+mod samples;
 mod segment;
 mod stored;
 mod stream;
@@ -68,6 +70,7 @@ pub use index::SeriesRecord;
 pub use lookup::{Keys, Search};
 pub use merge::{merge_hour, merge_rows};
 pub use plan::{BlobRef, Blobs, RangePlan};
+pub use samples::SamplesPlan;
 pub use tier::Row;
 
 use crate::base::time::Timestamp;

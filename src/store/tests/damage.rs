@@ -4,8 +4,9 @@
 use redb::ReadableDatabase;
 
 use super::*;
+use crate::model::query::{Resolution, SamplesQuery};
 use crate::store::migrations::SCHEMA_VERSION;
-use crate::store::tables::{META, META_SCHEMA};
+use crate::store::tables::{CLASS_RAW, META, META_SCHEMA, RING};
 
 fn filled(options: &StoreOptions, clock: &Arc<ManualClock>) {
     let (store, _) = open(options, clock);
@@ -85,6 +86,56 @@ fn flipped_bytes_never_take_the_agent_down() {
         let (store, _) = open(&options, &clock);
         let _ = query(&store, START, START + 20 * SECOND, SECOND);
     }
+}
+
+/// Flips a byte in the directory of a raw hour.
+fn break_hour(options: &StoreOptions, hour: i64) {
+    let db = redb::Database::open(&options.path).unwrap();
+    let tx = db.begin_write().unwrap();
+    let mut ring = tx.open_table(RING).unwrap();
+    let key = (CLASS_RAW, (hour / HOUR) as u32, 0);
+    let mut piece = ring.get(key).unwrap().unwrap().value().to_vec();
+    piece[11] ^= 1;
+    ring.insert(key, piece.as_slice()).unwrap();
+    drop(ring);
+    tx.commit().unwrap();
+}
+
+#[test]
+fn a_damaged_hour_is_answered_by_its_minutes_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, clock) = (options(&dir.path().join("holdfast.redb")), clock());
+    let (store, _) = open(&options, &clock);
+    for tick in 1..=3 * 360 {
+        clock.advance(Duration::from_secs(10));
+        append(&store, START + tick * 10 * SECOND, 2, tick as f64);
+        if tick % 60 == 1 {
+            block(store.flush(0)).unwrap();
+        }
+    }
+    block(store.close(0)).unwrap();
+    drop(store);
+    break_hour(&options, START);
+    let (store, _) = open(&options, &clock);
+    let answer = query(&store, START + 10 * SECOND, START + 2 * HOUR, 10 * SECOND).unwrap();
+    let damage = &answer.damaged[0];
+    assert_eq!((answer.damaged.len(), damage.resolution, damage.series), (1, Resolution::Raw, 2));
+    assert_eq!(damage.to, Timestamp(START + HOUR));
+    assert_eq!(answer.resolutions, [Resolution::Raw, Resolution::Minute]);
+    let points = &answer.series[0].points;
+    assert_eq!((points[5], points[6], points[360]), (6.0, 6.0, 361.0), "minutes, then samples");
+    let samples = store
+        .samples(&SamplesQuery {
+            selector: Selector::name("test_value"),
+            from: Timestamp(START),
+            to: Timestamp(START + 2 * HOUR),
+            max_series: 2,
+            max_samples: 840,
+        })
+        .unwrap();
+    let one = &samples.series[0];
+    assert_eq!((one.rows.len(), one.sample_count(), samples.damaged.len()), (60, 360, 1));
+    assert_eq!(one.samples().next(), Some((START + HOUR + 10 * SECOND, 361.0)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::access::AuditEntry;
-use crate::model::query::is_no_value;
+use crate::model::query::{SamplesQuery, is_no_value};
 use crate::model::series::Kind;
 use crate::store::ImportSample;
 
@@ -78,6 +78,24 @@ fn stored(store: &Store, now: i64) -> [BTreeMap<i64, f64>; 2] {
     })
 }
 
+/// The same from the samples themselves. A row of a minute is of the one sample at its end.
+fn sampled(store: &Store, now: i64) -> [BTreeMap<i64, f64>; 2] {
+    let question = SamplesQuery {
+        selector: Selector::name("test_value"),
+        from: Timestamp(START - 401 * STEP),
+        to: Timestamp(now),
+        max_series: 10,
+        max_samples: 1_000_000,
+    };
+    let answer = store.samples(&question).unwrap();
+    [0, 1].map(|number| {
+        let found = answer.series.iter().filter(|found| found.key == series(number));
+        found
+            .flat_map(|found| found.rows.iter().map(|row| (row.end, row.last)).chain(found.samples()))
+            .collect()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -126,6 +144,7 @@ proptest! {
             }
             let found = stored(&store, now);
             prop_assert_eq!(&found, &model);
+            prop_assert_eq!(&sampled(&store, now), &model);
         }
     }
 }

@@ -6,3 +6,4 @@ mod golden;
 mod memory;
 mod queries;
 mod rig;
+mod samples;
