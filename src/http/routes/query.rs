@@ -33,6 +33,8 @@ const MOST_SERIES: usize = 2000;
 /// Values of one answer, over all its series and their bands. The page asks for 600
 /// points of some 100 series, and eight more for each core.
 const MOST_POINTS: usize = 500_000;
+/// Hours that cannot be read are named one by one up to here.
+const MOST_WARNINGS: usize = 20;
 /// How long a range waits for others to be answered.
 const QUEUE_DEADLINE: Duration = Duration::from_secs(15);
 /// Points per series when the step is left to us.
@@ -136,6 +138,10 @@ struct InstantAnswer {
     #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
     series: Vec<InstantSeries>,
+    /// What was stored and could not be read. Left out when there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// The value of each matching series, at most five minutes old.
@@ -154,9 +160,10 @@ async fn query(
     let at = asked.unwrap_or_else(|| app.now());
     let store = app.store()?.clone();
     let work = move || {
-        let mut series = Vec::new();
+        let (mut series, mut warnings) = (Vec::new(), Vec::new());
         let step = Duration::from_secs(1);
         run(&store, selectors, Wanted { start: at, end: at, step, lookback: LOOKBACK }, |query, answer| {
+            warn(&mut warnings, &answer);
             for found in answer.series {
                 let Some(value) = found.points.first().copied().filter(|value| !is_no_value(*value)) else {
                     continue;
@@ -168,10 +175,16 @@ async fn query(
                 series.push(InstantSeries { query, name, labels, at, value: Number(value) });
             }
         })?;
-        Ok::<_, StoreError>(series)
+        Ok::<_, StoreError>((series, warnings))
     };
-    let series = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
-    Ok(Json(InstantAnswer { time: at, series }))
+    let (series, warnings) = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
+    Ok(Json(InstantAnswer { time: at, series, warnings }))
+}
+
+/// Says what of an answer could not be read.
+fn warn(warnings: &mut Vec<String>, answer: &RangeAnswer) {
+    let room = MOST_WARNINGS.saturating_sub(warnings.len());
+    warnings.extend(answer.damaged.iter().take(room).map(ToString::to_string));
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -228,6 +241,11 @@ struct RangeBody {
     series: Vec<RangeItem>,
     /// The resolutions the answer was made from, finest first.
     resolutions: Vec<Resolution>,
+    /// What was stored and could not be read: a coarser resolution stands in its place
+    /// where there is one, otherwise it is missing. Left out when there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 /// The values of each matching series at even steps of a range.
@@ -283,7 +301,7 @@ const SERIES: &str = "\"series\":[";
 /// The text of a [`RangeBody`], written selector by selector: so no more values are
 /// held than those of one selector.
 fn write_range(store: &Store, selectors: Vec<Selector>, wanted: Wanted) -> Result<Vec<u8>, StoreError> {
-    let around = |resolutions: &BTreeSet<Resolution>| {
+    let around = |resolutions: &BTreeSet<Resolution>, warnings: Vec<String>| {
         let body = RangeBody {
             start: wanted.start,
             end: wanted.end,
@@ -291,15 +309,18 @@ fn write_range(store: &Store, selectors: Vec<Selector>, wanted: Wanted) -> Resul
             step_ms: u64::try_from(wanted.step.as_millis()).unwrap_or(u64::MAX),
             series: Vec::new(),
             resolutions: resolutions.iter().copied().collect(),
+            warnings,
         };
         let mut text = serde_json::to_string(&body).unwrap_or_default();
         let end = text.split_off(text.find(SERIES).map_or(text.len(), |at| at + SERIES.len()));
         (text, end)
     };
     let mut resolutions = BTreeSet::new();
-    let mut text = around(&resolutions).0.into_bytes();
+    let mut text = around(&resolutions, Vec::new()).0.into_bytes();
     let mut first = true;
+    let mut warnings = Vec::new();
     run(store, selectors, wanted, |query, answer| {
+        warn(&mut warnings, &answer);
         resolutions.extend(answer.resolutions);
         for found in answer.series {
             let (name, labels) = split(&found.key);
@@ -313,7 +334,7 @@ fn write_range(store: &Store, selectors: Vec<Selector>, wanted: Wanted) -> Resul
             let _ = serde_json::to_writer(&mut text, &item);
         }
     })?;
-    text.extend_from_slice(around(&resolutions).1.as_bytes());
+    text.extend_from_slice(around(&resolutions, warnings).1.as_bytes());
     Ok(text)
 }
 

@@ -1,7 +1,7 @@
 //! Files that are not what they should be: moved aside, never deleted, and the
 //! agent runs on.
 
-use redb::ReadableDatabase;
+use redb::{ReadableDatabase, ReadableTable};
 
 use super::*;
 use crate::model::query::{Resolution, SamplesQuery};

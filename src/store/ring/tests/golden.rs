@@ -2,6 +2,8 @@
 //! version and a reader for the old one.
 
 use super::super::block;
+use super::super::bytes::Reader;
+use super::super::column;
 use super::super::column::Effort;
 use super::super::segment;
 use super::super::segment::{Grid, GridColumn};
@@ -54,6 +56,39 @@ fn an_hour() {
     assert_eq!(hex(&made.hour_row), HOUR_ROW);
 }
 
+/// Columns of an hour that pco made. What it writes may change with its version; what
+/// it wrote must stay readable.
+#[test]
+fn columns_of_pco() {
+    let cases: [(u8, &str, fn(u32) -> f64); 2] = [(4, PCO_DECIMAL, decimal), (5, PCO_FLOAT, float)];
+    for (form, frozen, value) in cases {
+        let values: Vec<f64> = (0..300).map(value).collect();
+        let mut now = Vec::new();
+        column::encode(&values, Effort::Small, &mut now);
+        for bytes in [unhex(frozen), now] {
+            assert_eq!(bytes[0] & 7, form);
+            let (mut numbers, mut back) = (Vec::new(), Vec::new());
+            column::decode(&mut Reader::new(&bytes), values.len(), &mut numbers, &mut back).unwrap();
+            assert_eq!(back, values);
+        }
+    }
+}
+
+/// Few numbers far apart, in hundredths.
+fn decimal(at: u32) -> f64 {
+    [0.03, 10_000.0, 700_000.5][(at * at % 7 % 3) as usize]
+}
+
+/// Few numbers, none a short decimal.
+fn float(at: u32) -> f64 {
+    f64::from(at * at % 11 + 1) / 7.0
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
 #[test]
 fn an_index_row() {
     let record = SeriesRecord {
@@ -89,3 +124,5 @@ const HOUR_ROW: &str = "0113000000c5840f9f0100010080aabde7be68000201010201001111
 const INDEX_ROW: &str =
     "01ac020b75707b6a6f623d2261227d027570010355702e80f085e4be6882f085e4be6880808080808080f83f";
 const TAIL: &str = "48465441494c0108070605040302010900000000000000e49e4c1b25000000b694526d0104686f73740200016101610108412076616c75652e00016201620108412076616c75652e1e00000028b9f4470204686f737480f085e4be6800000000000000f03f00000000000000004015000000d6323ecb0204686f7374d0ff85e4be68010000000000000840";
+const PCO_DECIMAL: &str = "1468300d4eee70636f210300084b0401042b0100003800201900000000000000044402093d00000000000290643b58080000000001879298ae4b74d365896eba2cd14d9725bae9b244375d96e8a6cb12dd7459a29b2e4b74d365896eba2cd17d8f25beaef1ccc7715e819c790300";
+const PCO_FLOAT: &str = "05d6010a5f5db370636f210300084b0401062b010022499224499224fc0b3800a00b0000000000000014701500000000000000065a140000000000000001100000000000000000000c001778bd06ad3f552f855e4a8e484d49097605fa3b727592ca52b4a5fc8bd49c94989460bba09f3fa91e55578b8e48cc407d41f34ff28bfc22bfc82ff28bfc22bfc82ff28bfc22bfc82ff28bfc22bfc82ff28bfc22bfc82ff28bfc22bf08c318c63086318c610c6318c318c63086318c610c6318c318c63086318c610ca32744dd36f9ab17c02ff28bfc22bf4818c318c6300200";
