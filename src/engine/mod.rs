@@ -5,6 +5,7 @@
 
 pub mod breaker_keeper;
 pub mod flusher;
+pub mod operations;
 pub mod prober;
 pub mod sampler;
 pub mod settings;

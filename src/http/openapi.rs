@@ -72,6 +72,10 @@ fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.skip_while(|word| matches!(*word, "api" | "v1")).collect();
     // The same resource may also be there without the prefix.
-    let prefix = if path.starts_with("/api/v1/") { "v1_" } else { "" };
+    let prefix = match path {
+        path if path.starts_with("/api/v1/") => "v1_",
+        path if path.starts_with("/api/") => "api_",
+        _ => "",
+    };
     format!("{method}_{prefix}{}", words.join("_"))
 }

@@ -131,7 +131,7 @@ pub fn of_target(target: &TargetStatus, now: Timestamp) -> Component {
 
 /// A target that answers, though not as it should, is degraded; one that does
 /// not is down.
-const fn of_class(class: OutcomeClass) -> Health {
+pub const fn of_class(class: OutcomeClass) -> Health {
     match class {
         OutcomeClass::Ok => Health::Healthy,
         OutcomeClass::Alive | OutcomeClass::Recovering | OutcomeClass::Soft => Health::Degraded,

@@ -7,4 +7,5 @@
 pub mod breaker;
 pub mod health;
 pub mod openmetrics;
+pub mod operations;
 pub mod token;

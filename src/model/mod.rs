@@ -8,6 +8,7 @@ pub mod event;
 pub mod frame;
 pub mod health;
 pub mod host;
+pub mod operation;
 pub mod probe;
 pub mod query;
 pub mod selector;

@@ -30,7 +30,8 @@ use super::support::garage::{BUCKET, Garage, KEY, SECRET};
 use super::support::probing::{operation, probe, surroundings, target};
 use super::support::s3_door::{Fault, S3Door};
 
-const SETTINGS: Settings = Settings {
+/// The defaults of a target.
+pub const SETTINGS: Settings = Settings {
     failure_threshold: 3,
     window: Duration::from_secs(300),
     minimum_calls: 10,

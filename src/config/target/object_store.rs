@@ -23,6 +23,19 @@ pub enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// As in the configuration, in records and labels.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Head => "head",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 9] = [
     "name",
@@ -68,10 +81,25 @@ pub struct ObjectStore {
     pub enabled: bool,
     #[serde(default)]
     pub breaker: Breaker,
+    /// What people call it; its name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
+    /// Operations that take longer on average are worth an alert.
+    #[serde(default = "default_slow_response")]
+    pub slow_response: Span,
+    /// Whether an alert is raised when it fails, and when it is back.
+    #[serde(default = "yes")]
+    pub alert_on_failure: bool,
+    #[serde(default = "yes")]
+    pub alert_on_recovery: bool,
 }
 
 fn default_region() -> String {
     String::from("us-east-1")
+}
+
+fn default_slow_response() -> Span {
+    Span::from_secs(2)
 }
 
 fn default_operations() -> Vec<Operation> {

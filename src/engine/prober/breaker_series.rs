@@ -1,8 +1,26 @@
-//! The series of a breaker, written with each probe of its target.
+//! What the prober adds to the series of each probe: the target's breaker, and which
+//! operations were slow by the breaker's measure.
+
+use std::time::Duration;
 
 use crate::base::id::Name;
 use crate::model::breaker::{BreakerState, BreakerView};
 use crate::model::frame::Frame;
+use crate::model::probe::ProbeRecord;
+
+/// Appends whether each operation of `record` took longer than `slow_call`.
+pub fn write_slow(record: &ProbeRecord, slow_call: Duration, frame: &mut Frame) {
+    frame.gauge("holdfast_probe_operation_slow", "Whether the operation of the last probe was slow.");
+    let limit = slow_call.as_secs_f64() * 1000.0;
+    for done in &record.operations {
+        let labels = [
+            ("kind", record.kind.as_str()),
+            ("operation", &done.operation),
+            ("target", record.target.as_str()),
+        ];
+        frame.push(&labels, f64::from(u8::from(done.latency_ms > limit)));
+    }
+}
 
 /// Appends the series of `view` to the frame of a probe of `target`.
 pub fn write(view: &BreakerView, kind: &str, target: &Name, frame: &mut Frame) {

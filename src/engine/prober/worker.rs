@@ -86,6 +86,8 @@ async fn probe(
         Some(permit) => permit.report_call(call_of(&probed.record)),
         None => started.breaker.probed(call_of(&probed.record)),
     }
+    let slow_call = started.plan.breaker.slow_call.0;
+    breaker_series::write_slow(&probed.record, slow_call, &mut probed.frame);
     breaker_series::write(&started.breaker.view(), started.plan.kind, &started.plan.name, &mut probed.frame);
     board.finish(started, at, &probed);
     for request in waiting {

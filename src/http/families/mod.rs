@@ -4,6 +4,7 @@
 //! never state or logic.
 
 pub mod gateway;
+pub mod object_store;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -11,5 +12,5 @@ use super::state::AppState;
 
 /// Every route of every family.
 pub fn routes() -> OpenApiRouter<AppState> {
-    gateway::routes()
+    OpenApiRouter::default().merge(gateway::routes()).merge(object_store::routes())
 }

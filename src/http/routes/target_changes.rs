@@ -36,9 +36,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
 type Body = Map<String, Value>;
 
 /// Where a configured target stands.
-struct Place {
-    kind: &'static str,
-    name: String,
+pub struct Place {
+    pub kind: &'static str,
+    pub name: String,
 }
 
 impl Place {
@@ -89,8 +89,11 @@ impl Place {
         }
     }
 
-    /// Applies `section`, which `make` builds from what is in force.
-    async fn apply(
+    /// Applies a patch of the section, which `make` builds from what is in force.
+    ///
+    /// # Errors
+    /// What `make` or the configuration says; nothing was changed.
+    pub async fn apply(
         &self,
         app: &App,
         access: &Access<TargetsWrite>,

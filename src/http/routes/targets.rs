@@ -5,21 +5,27 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::base::id::Name;
+use crate::base::time::Timestamp;
+use crate::engine::operations;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
 use crate::http::state::{App, AppState};
+use crate::model::operation::TargetOperations;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
 use crate::runtime::supervisor::Supervisor;
 
 /// A probe has its own total deadline; this is for a worker that is gone.
 const PROBE_DEADLINE: Duration = Duration::from_secs(60);
+/// Two years, as far as any tier reaches.
+const MOST_HOURS: u64 = 17_520;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
@@ -27,6 +33,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(one))
         .routes(routes!(history))
         .routes(routes!(probe))
+        .routes(routes!(figures))
 }
 
 fn find(app: &App, name: &str) -> Result<TargetStatus, Problem> {
@@ -105,9 +112,57 @@ async fn probe(
 ) -> Result<Json<ProbeRecord>, Problem> {
     let name = find(&app, &name)?.name;
     let name = Name::new(name).map_err(|_| Problem::internal())?;
+    probe_now(&app, name).await.map(Json)
+}
+
+/// Probes the target out of turn.
+///
+/// # Errors
+/// 503 where it is not probed at all or does not end.
+pub async fn probe_now(app: &App, name: Name) -> Result<ProbeRecord, Problem> {
     let record = tokio::time::timeout(PROBE_DEADLINE, (app.services.probe)(name)).await;
     let record = record.unwrap_or_else(|_| Err(String::from("the target's worker does not answer")));
-    record.map(Json).map_err(|reason| {
+    record.map_err(|reason| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "prober_unavailable", reason).retry_after(5)
     })
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Window {
+    /// How far back, 24 unless said, at most 17520.
+    hours: Option<u64>,
+}
+
+/// What its operations came to over the last hours.
+#[utoipa::path(
+    get, path = "/api/v1/targets/{name}/operations", tag = "targets",
+    params(("name" = String, Path), Window),
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = TargetOperations))
+)]
+async fn figures(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiPath(name): ApiPath<String>,
+    ApiQuery(window): ApiQuery<Window>,
+) -> Result<Json<TargetOperations>, Problem> {
+    let (from, to) = last_hours(window.hours, app.now())?;
+    let name = find(&app, &name)?.name;
+    let store = app.store()?.clone();
+    let read = move || operations::read(&store, &name, from, to);
+    Ok(Json(Supervisor::blocking(read).await.ok_or_else(Problem::internal)??))
+}
+
+/// The window of so many hours, 24 unless said, that ends now.
+///
+/// # Errors
+/// 400 outside of 1 to [`MOST_HOURS`].
+pub fn last_hours(hours: Option<u64>, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
+    let hours = hours.unwrap_or(24);
+    if !(1..=MOST_HOURS).contains(&hours) {
+        return Err(Problem::bad_parameter("hours", format!("expected 1 to {MOST_HOURS}")));
+    }
+    Ok((now.minus(Duration::from_secs(hours * 3600)), now))
 }

@@ -67,17 +67,6 @@ pub struct Ran {
 const ORDER: [Operation; 5] =
     [Operation::Put, Operation::Head, Operation::Get, Operation::List, Operation::Delete];
 
-/// The word of an operation in records and labels.
-pub const fn word(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Put => "put",
-        Operation::Head => "head",
-        Operation::Get => "get",
-        Operation::List => "list",
-        Operation::Delete => "delete",
-    }
-}
-
 impl Cycle {
     /// Runs the configured operations one after the other.
     pub async fn run(mut self) -> Ran {
@@ -96,7 +85,7 @@ impl Cycle {
             }
             self.deadline = if operation == Operation::Delete { end } else { early };
             if Instant::now() >= self.deadline {
-                operations.push(self.not_tried(&operations).named(word(operation), 0.0));
+                operations.push(self.not_tried(&operations).named(operation.word(), 0.0));
                 continue;
             }
             let began = self.clock.monotonic();
@@ -111,7 +100,7 @@ impl Cycle {
             if operation == Operation::Put {
                 stored = done.is_ok();
             }
-            operations.push(done.named(word(operation), self.millis_since(began)));
+            operations.push(done.named(operation.word(), self.millis_since(began)));
         }
         let latency_ms = self.millis_since(started);
         self.deadline = end;

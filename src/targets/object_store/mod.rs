@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::cycle::{Cycle, Ran, word};
+use self::cycle::{Cycle, Ran};
 use self::request::Bucket;
 use super::credential::Credential;
 use super::outcome::Outcome;
@@ -151,7 +151,7 @@ impl ObjectStoreTarget {
 
     /// No request could be made: every operation failed for that one reason.
     fn none_ran(&self, outcome: &Outcome) -> Ran {
-        let failed = |operation: &Operation| outcome.clone().named(word(*operation), 0.0);
+        let failed = |operation: &Operation| outcome.clone().named(operation.word(), 0.0);
         Ran { operations: self.operations.iter().map(failed).collect(), latency_ms: 0.0 }
     }
 }
