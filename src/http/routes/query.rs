@@ -427,6 +427,28 @@ mod tests {
     }
 
     #[test]
+    fn parts_that_cannot_be_read_are_named_up_to_a_limit() {
+        let damage = crate::model::query::Damage {
+            resolution: Resolution::Raw,
+            from: Timestamp(0),
+            to: Timestamp(3_600_000),
+            series: 2,
+            reason: String::from("a column fails its checksum"),
+        };
+        let answer = RangeAnswer { damaged: vec![damage; MOST_WARNINGS - 1], ..RangeAnswer::default() };
+        let mut warnings = Vec::new();
+        warn(&mut warnings, &RangeAnswer::default());
+        assert!(warnings.is_empty());
+        (0..2).for_each(|_| warn(&mut warnings, &answer));
+        assert_eq!(warnings.len(), MOST_WARNINGS);
+        assert!(
+            warnings[0].starts_with("raw samples of 2 series from 1970-01-01T00:00:00"),
+            "{}",
+            warnings[0]
+        );
+    }
+
+    #[test]
     fn regular_expressions_are_counted_over_all_selectors() {
         let text = |count: usize| vec![String::from("{a=~\"x\",b!~\"y\",c=\"z\"}"); count];
         assert!(selectors("query", &text(MOST_EXPRESSIONS / 2)).is_ok());

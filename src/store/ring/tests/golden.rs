@@ -60,9 +60,9 @@ fn an_hour() {
 /// it wrote must stay readable.
 #[test]
 fn columns_of_pco() {
-    let cases: [(u8, &str, fn(u32) -> f64); 2] = [(4, PCO_DECIMAL, decimal), (5, PCO_FLOAT, float)];
-    for (form, frozen, value) in cases {
-        let values: Vec<f64> = (0..300).map(value).collect();
+    let decimals: Vec<f64> = (0..300).map(decimal).collect();
+    let floats: Vec<f64> = (0..300).map(float).collect();
+    for (form, frozen, values) in [(4, PCO_DECIMAL, decimals), (5, PCO_FLOAT, floats)] {
         let mut now = Vec::new();
         column::encode(&values, Effort::Small, &mut now);
         for bytes in [unhex(frozen), now] {
