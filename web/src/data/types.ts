@@ -64,11 +64,17 @@ export interface ProbeRecord {
   operations: OperationOutcome[];
 }
 
+/** In the electrical sense: open = calls are rejected. */
+export type BreakerState = "closed" | "open" | "half_open" | "forced_open" | "disabled" | "metrics_only";
+
 export interface TargetStatus {
   name: string;
   kind: string;
   address: string;
   interval_ms: number;
+  /** Whether it is probed at all. */
+  enabled: boolean;
+  breaker: BreakerState;
   class?: OutcomeClass;
   since?: string;
   probes: number;

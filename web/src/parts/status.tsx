@@ -6,7 +6,7 @@
 
 import type { ComponentChildren } from "preact";
 
-import type { Health, OutcomeClass } from "../data/types";
+import type { BreakerState, Health, OutcomeClass } from "../data/types";
 
 export type Tone = "ok" | "warn" | "bad" | "off";
 
@@ -24,6 +24,15 @@ export const OUTCOMES: Record<OutcomeClass, { tone: Tone; word: string; meaning:
   recovering: { tone: "warn", word: "recovering", meaning: "says that it is starting or stopping" },
   soft: { tone: "warn", word: "overloaded", meaning: "asks for less load" },
   hard: { tone: "bad", word: "down", meaning: "does not answer, or fails" },
+};
+
+/** What a breaker does that is not closed. */
+export const BREAKERS: Record<Exclude<BreakerState, "closed">, { word: string; meaning: string }> = {
+  open: { word: "breaker open", meaning: "calls are rejected until the target answers again" },
+  half_open: { word: "breaker half open", meaning: "a few calls pass, to see whether the target is back" },
+  forced_open: { word: "breaker forced open", meaning: "an operator lets no call pass" },
+  disabled: { word: "breaker disabled", meaning: "an operator lets every call pass" },
+  metrics_only: { word: "breaker only counts", meaning: "calls are counted and never rejected" },
 };
 
 const SHAPES: Record<Tone, string> = {

@@ -8,7 +8,7 @@ import { loadFilesystems } from "../host/filesystems";
 import type { PageProps } from "../index";
 import { Checklist } from "./checklist";
 import { SelfCost } from "./self_cost";
-import { TargetTile } from "./target_tile";
+import { ServicesTile, TargetTile } from "./target_tile";
 import { HostTile, StorageTile } from "./tiles";
 import { Trends } from "./trends";
 import { Verdict } from "./verdict";
@@ -29,6 +29,7 @@ export function OverviewPage({ health }: PageProps) {
         <StorageTile filesystems={filesystems} />
         <TargetTile kind="postgres" targets={targets} />
         <TargetTile kind="object_store" targets={targets} />
+        <ServicesTile targets={targets} />
       </div>
       <Trends />
       <Checklist targets={targets.value.value} />

@@ -6,7 +6,7 @@ import { configFile } from "../../data/settings";
 import type { List, OutcomeClass, TargetStatus } from "../../data/types";
 import { Command } from "../../parts/command";
 import { Problem } from "../../parts/problem";
-import { OUTCOMES, Shape, type Tone } from "../../parts/status";
+import { BREAKERS, OUTCOMES, Shape, type Tone } from "../../parts/status";
 import { age, latency, percent } from "../../text/units";
 import { Tile, worst } from "./tiles";
 
@@ -34,7 +34,7 @@ secret_access_key_file = "/etc/holdfast/backup-a"`,
 };
 
 function toneOf(target: TargetStatus): Tone {
-  return target.class === undefined ? "off" : OUTCOMES[target.class].tone;
+  return target.class === undefined || !target.enabled ? "off" : OUTCOMES[target.class].tone;
 }
 
 const severity: Record<OutcomeClass, number> = { ok: 0, alive: 1, recovering: 2, soft: 3, hard: 4 };
@@ -68,12 +68,23 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
       </Tile>
     );
   }
-  const tone = worst(mine.map(toneOf));
-  const failing = mine.filter((one) => toneOf(one) === "bad" || toneOf(one) === "warn").length;
+  return <Entries title={title} targets={mine} />;
+}
+
+/** What is neither a database nor a bucket; nothing where there is none of it. */
+export function ServicesTile({ targets }: { targets: Resource<List<TargetStatus>> }) {
+  const others = (targets.value.value?.items ?? []).filter((one) => !(one.kind in KINDS));
+  return others.length === 0 ? null : <Entries title="Services" targets={others} />;
+}
+
+function Entries({ title, targets }: { title: string; targets: readonly TargetStatus[] }) {
+  const tone = worst(targets.map(toneOf));
+  const failing = targets.filter((one) => toneOf(one) === "bad" || toneOf(one) === "warn").length;
+  const well = targets.every((one) => !one.enabled) ? "switched off" : tone === "off" ? "waiting" : "ok";
   return (
-    <Tile title={title} tone={tone} word={failing === 0 ? (tone === "off" ? "waiting" : "ok") : `${failing} of ${mine.length} in trouble`}>
+    <Tile title={title} tone={tone} word={failing === 0 ? well : `${failing} of ${targets.length} in trouble`}>
       <ul class="targets">
-        {mine.map((one) => (
+        {targets.map((one) => (
           <Entry key={one.name} target={one} />
         ))}
       </ul>
@@ -85,8 +96,9 @@ function Entry({ target }: { target: TargetStatus }) {
   // Read so that the ages count on between two answers.
   void second.value;
   const now = agentNow();
-  const outcome = target.class === undefined ? undefined : OUTCOMES[target.class];
-  const problem = trouble(target);
+  const outcome = target.class === undefined || !target.enabled ? undefined : OUTCOMES[target.class];
+  const problem = target.enabled ? trouble(target) : undefined;
+  const breaker = target.breaker === "closed" ? undefined : BREAKERS[target.breaker];
   const since = target.since === undefined ? "" : ` for ${age(now - Date.parse(target.since))}`;
   return (
     <li data-target={target.name}>
@@ -96,12 +108,17 @@ function Entry({ target }: { target: TargetStatus }) {
           {target.name}
         </span>
         <span class="target-state" title={outcome?.meaning ?? ""}>
-          {outcome ? `${outcome.word}${since}` : "first check to come"}
+          {outcome ? `${outcome.word}${since}` : target.enabled ? "first check to come" : "switched off"}
         </span>
       </div>
       <p class="muted cut" title={target.address}>
-        {target.address}
+        {target.kind in KINDS ? target.address : `${target.kind} ${target.address}`}
       </p>
+      {breaker && (
+        <p class="target-problem" title={breaker.meaning}>
+          {breaker.word}: {breaker.meaning}
+        </p>
+      )}
       <dl class="target-figures">
         <div>
           <dt>p50</dt>
