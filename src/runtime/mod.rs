@@ -1,9 +1,12 @@
 //! What tasks run on: the supervisor that spawns them, the bus they publish to,
-//! the ticks they wait for, and the ways out to the network.
+//! the ticks they wait for, the ways out to the network, and
+//! the way to other programs.
 
 pub mod breaker;
 pub mod breakers;
 pub mod bus;
+pub mod certificate;
+pub mod command;
 pub mod crew;
 pub mod dial;
 pub mod http_client;

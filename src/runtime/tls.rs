@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::certificate::{Seen, Witness};
 
 /// A file of certificates larger than this is refused, bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
@@ -44,13 +47,43 @@ pub fn verified(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
         let config = with_roots(system_roots().clone())?;
         return Ok(SYSTEM.get_or_init(|| config).clone());
     };
+    with_roots(roots(Some(path))?)
+}
+
+/// Verifies like [`verified`], offers the protocols `alpn`, and shows what every peer
+/// presents. No session is resumed: a resumed one presents nothing. Blocking: reads
+/// files.
+///
+/// # Errors
+/// [`TlsError`] naming the file.
+pub fn witnessed(ca_file: Option<&Path>, alpn: &[&str]) -> Result<(Arc<ClientConfig>, Seen), TlsError> {
+    let (roots, provider, seen) = (roots(ca_file)?, Arc::new(ring::default_provider()), Seen::default());
+    let verifier = if roots.is_empty() {
+        None
+    } else {
+        let built = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+        Some(built.map_err(|error| rustls::Error::General(error.to_string()))?)
+    };
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Witness::new(verifier, provider, seen.clone())))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config.resumption = Resumption::disabled();
+    Ok((Arc::new(config), seen))
+}
+
+/// The system's authorities and those in `ca_file`.
+fn roots(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, TlsError> {
+    let Some(path) = ca_file else { return Ok(system_roots().clone()) };
     let mut roots = RootCertStore::clone(system_roots());
     for certificate in read_certificates(path)? {
         roots
             .add(certificate)
             .map_err(|error| TlsError::Certificates { path: path.to_owned(), reason: error.to_string() })?;
     }
-    with_roots(Arc::new(roots))
+    Ok(Arc::new(roots))
 }
 
 /// Encrypts without asking who the peer is.

@@ -4,9 +4,16 @@
 //! [`Targets::sections`]. Wrong would be a second list: a kind that is in one of them
 //! only would be probed and never checked, or the other way round.
 
+pub mod address;
 pub mod breaker;
+pub mod grpc;
+pub mod http;
+pub mod nostr;
 pub mod object_store;
 pub mod postgres;
+pub mod redis;
+pub mod systemd;
+pub mod tcp;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +77,12 @@ macro_rules! kinds {
 kinds! {
     postgres: postgres::Postgres,
     object_store: object_store::ObjectStore,
+    redis: redis::Redis,
+    grpc: grpc::Grpc,
+    nostr: nostr::Nostr,
+    http: http::Http,
+    tcp: tcp::Tcp,
+    systemd: systemd::Systemd,
 }
 
 /// Whether `key` of a target belongs to the file that defines the target.
