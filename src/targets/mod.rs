@@ -7,11 +7,16 @@
 //! its own kind's table gives it. Wrong would be a probe without a bound: each has
 //! one deadline over everything it does.
 
+pub mod course;
 pub mod credential;
+pub mod door;
+pub mod grpc;
 pub mod object_store;
 pub mod outcome;
 pub mod postgres;
 pub mod record;
+pub mod redis;
+pub mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,6 +122,8 @@ fn configured(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
     let target = &config.target;
     plan_all(&mut plans, &target.postgres, surroundings, postgres::PostgresTarget::new);
     plan_all(&mut plans, &target.object_store, surroundings, object_store::ObjectStoreTarget::new);
+    plan_all(&mut plans, &target.redis, surroundings, redis::RedisTarget::new);
+    plan_all(&mut plans, &target.grpc, surroundings, grpc::GrpcTarget::new);
     plans
 }
 

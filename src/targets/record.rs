@@ -25,6 +25,11 @@ impl Recorder {
         Self { target, kind, totals: BTreeMap::new(), reconnects: 0 }
     }
 
+    /// The labels of a series `probe_*` of the target.
+    pub fn labels(&self) -> [(&'static str, &str); 2] {
+        [("kind", self.kind), ("target", self.target.as_str())]
+    }
+
     /// A connection that was kept open turned out to be gone and was made anew.
     pub fn reconnected(&mut self) {
         self.reconnects += 1;

@@ -31,6 +31,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::session::{Place, Session};
 use self::statistics::Schedule;
+use super::course::Stopwatch;
 use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
@@ -298,24 +299,6 @@ async fn ask(session: Option<&mut Session>, deadline: Instant, watch: Stopwatch)
         Err(_) => Answer::Lost(Outcome::timeout("no answer to `select 1` in time")),
     };
     (answer, watch.read())
-}
-
-/// Measures one operation. (A function that takes the operation as a future would
-/// read better; the compiler cannot prove such a future `Send`.)
-struct Stopwatch {
-    clock: Arc<dyn Clock>,
-    started: Monotonic,
-}
-
-impl Stopwatch {
-    fn start(clock: &Arc<dyn Clock>) -> Self {
-        Self { clock: clock.clone(), started: clock.monotonic() }
-    }
-
-    /// Milliseconds since the start.
-    fn read(&self) -> f64 {
-        self.clock.monotonic().since(self.started).as_secs_f64() * 1000.0
-    }
 }
 
 fn is_ok(done: &OperationOutcome) -> bool {
