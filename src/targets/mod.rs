@@ -11,11 +11,15 @@ pub mod course;
 pub mod credential;
 pub mod door;
 pub mod grpc;
+pub mod http;
+pub mod nostr;
 pub mod object_store;
 pub mod outcome;
 pub mod postgres;
 pub mod record;
 pub mod redis;
+pub mod systemd;
+pub mod tcp;
 pub mod trust;
 
 use std::collections::BTreeMap;
@@ -124,6 +128,10 @@ fn configured(config: &Config, surroundings: &Surroundings) -> Vec<Plan> {
     plan_all(&mut plans, &target.object_store, surroundings, object_store::ObjectStoreTarget::new);
     plan_all(&mut plans, &target.redis, surroundings, redis::RedisTarget::new);
     plan_all(&mut plans, &target.grpc, surroundings, grpc::GrpcTarget::new);
+    plan_all(&mut plans, &target.nostr, surroundings, nostr::NostrTarget::new);
+    plan_all(&mut plans, &target.http, surroundings, http::HttpTarget::new);
+    plan_all(&mut plans, &target.tcp, surroundings, tcp::TcpTarget::new);
+    plan_all(&mut plans, &target.systemd, surroundings, systemd::SystemdTarget::new);
     plans
 }
 
