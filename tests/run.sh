@@ -6,7 +6,7 @@
 #   tests/run.sh web        type check and unit tests of the page
 #   tests/run.sh browser    the page in a real browser, against the real agent
 #
-# Servers that Debian does not have are built once into HOLDFAST_TEST_TOOLS
+# Servers that Debian does not have are built or installed once into HOLDFAST_TEST_TOOLS
 # (default ~/.cache/holdfast-tests) and kept there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ if [ -n "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
 say() { printf '\n== %s\n' "$*"; }
 
 packages() {
-    local wanted=(postgresql prometheus-node-exporter chromium openssl e2fsprogs util-linux) missing=()
+    local wanted=(postgresql redis-server redis-tools procps python3-venv prometheus-node-exporter chromium openssl e2fsprogs util-linux) missing=()
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
@@ -36,6 +36,15 @@ tool() {
     if [ ! -x "$tools/bin/$name" ]; then
         say "building $crate $version (once)"
         cargo install "$crate" --version "$version" --locked --root "$tools"
+    fi
+}
+
+# The official gRPC server with its health service, installed once.
+grpc_server() {
+    if ! "$tools/grpc/bin/python" -c 'import grpc_health' 2>/dev/null; then
+        say "installing grpcio (once)"
+        python3 -m venv --clear "$tools/grpc"
+        "$tools/grpc/bin/pip" install -q --only-binary :all: grpcio==1.85.3 grpcio-health-checking==1.85.1
     fi
 }
 
@@ -64,6 +73,7 @@ browser() {
 packages
 tool garage garage 2.5.0
 tool cargo-deny cargo-deny 0.20.2
+grpc_server
 case "${1:-all}" in
     rust | web | browser) "$1" ;;
     all)

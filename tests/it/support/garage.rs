@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::probing::surroundings;
-use super::{free_port, wait_for_listener};
+use super::{free_port, tools, wait_for_listener};
 
 pub const BUCKET: &str = "backup";
 pub const KEY: &str = "GK000000000000000000000001";
@@ -28,12 +28,8 @@ pub struct Garage {
     server: Option<Child>,
 }
 
-/// The folder with the servers that are built once: `HOLDFAST_TEST_TOOLS`, or
-/// `~/.cache/holdfast-tests`.
 fn program() -> PathBuf {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let folder = std::env::var_os("HOLDFAST_TEST_TOOLS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| home.join(".cache/holdfast-tests"));
+    let folder = tools();
     let program = folder.join("bin/garage");
     assert!(
         program.exists(),

@@ -6,11 +6,23 @@ pub mod certificate;
 pub mod client;
 pub mod command;
 pub mod garage;
+pub mod grpc;
 pub mod postgres;
 pub mod probing;
+pub mod redis;
+pub mod relay;
 pub mod s3_door;
 pub mod silent;
 pub mod tls_door;
+pub mod web;
+
+/// The folder with the servers that are installed once: `HOLDFAST_TEST_TOOLS`, or
+/// `~/.cache/holdfast-tests`.
+pub fn tools() -> std::path::PathBuf {
+    let folder = std::env::var_os("HOLDFAST_TEST_TOOLS").map(std::path::PathBuf::from);
+    let home = || std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap_or_default();
+    folder.unwrap_or_else(|| home().join(".cache/holdfast-tests"))
+}
 
 /// A port nobody listens on at this moment.
 pub fn free_port() -> u16 {

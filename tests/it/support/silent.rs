@@ -1,4 +1,4 @@
-//! Ports that are no server: one refuses, one never answers, one talks nonsense.
+//! Ports that are no server: one refuses, one never answers, one talks nonsense, one greets.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,19 +15,24 @@ pub struct Silent {
 impl Silent {
     /// Accepts and never answers.
     pub fn mute() -> Self {
-        Self::start(None)
+        Self::start(None, false)
     }
 
     /// Answers whatever is said with `text`.
     pub fn babbling(text: &'static [u8]) -> Self {
-        Self::start(Some(text))
+        Self::start(Some(text), true)
+    }
+
+    /// Says `text` to whoever connects.
+    pub fn greeting(text: &'static [u8]) -> Self {
+        Self::start(Some(text), false)
     }
 
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    fn start(text: Option<&'static [u8]>) -> Self {
+    fn start(text: Option<&'static [u8]>, listens: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
         let stop = Arc::new(AtomicBool::new(false));
@@ -39,8 +44,10 @@ impl Silent {
                     return;
                 }
                 if let Some(text) = text {
-                    let mut heard = [0; 1024];
-                    let _ = stream.read(&mut heard);
+                    if listens {
+                        let mut heard = [0; 1024];
+                        let _ = stream.read(&mut heard);
+                    }
                     let _ = stream.write_all(text);
                 }
                 open.push(stream);

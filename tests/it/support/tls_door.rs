@@ -1,6 +1,6 @@
 //! TLS in front of a server that has none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use super::certificate::{expired, expiry, self_signed};
 
 /// Listens until it is dropped.
 pub struct TlsDoor {
@@ -24,9 +26,23 @@ pub struct TlsDoor {
 impl TlsDoor {
     /// Decrypts for the server at `port`.
     pub async fn to(port: u16) -> Self {
+        Self::with(port, self_signed).await
+    }
+
+    /// The same with a certificate that has ended.
+    pub async fn expired(port: u16) -> Self {
+        Self::with(port, expired).await
+    }
+
+    /// When the certificate ends, seconds since 1970.
+    pub fn expiry(&self) -> f64 {
+        expiry(&self.certificate)
+    }
+
+    async fn with(port: u16, certify: fn(&str, &Path, &Path)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let (key, certificate) = (directory.path().join("key.pem"), directory.path().join("certificate.pem"));
-        super::certificate::self_signed("localhost", &key, &certificate);
+        certify("localhost", &key, &certificate);
         let chain = vec![CertificateDer::from_pem_file(&certificate).expect("certificate")];
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
