@@ -433,9 +433,10 @@ fn the_example_has_every_key_with_its_default_and_a_comment() {
     for key in keys {
         assert!(given.iter().any(|(known, _)| *known == key), "the example lacks {key}");
     }
-    for (list, name) in [("target.postgres", "pg1"), ("target.object_store", "backup-a")] {
-        let list = super::tree::Key::parse(list);
-        let defaults = super::load::item_defaults(&tree, &list, name);
+    for kind in super::target::KINDS {
+        let list = super::tree::Key::parse(&format!("target.{kind}"));
+        let name = super::load::names(&tree, &list).pop().unwrap_or_else(|| panic!("no example of {kind}"));
+        let defaults = super::load::item_defaults(&tree, &list, &name);
         for (key, value) in given.iter().filter(|(key, _)| key.is_within(&list)) {
             if let Some(default) = defaults.get(key.last()).filter(|value| !value.is_null()) {
                 assert_eq!(value, default, "{key}");

@@ -49,6 +49,38 @@ fn every_kind_of_slip_is_one_line_with_its_place_and_exit_78() {
             "h.toml:4:17: key target.postgres[a].password_file: cannot read the file /nonexistent/pw",
         ),
         (
+            "[[target.tcp]]\nname = \"a\"\naddress = \"h\"",
+            "h.toml:3:11: key target.tcp[a].address: `h` is not an address, expected for example \"127.0.0.1:5000\"",
+        ),
+        (
+            "[[target.tcp]]\nname = \"a\"\naddress = \"h:1\"\nserver_name = \"x\"",
+            "h.toml:4:15: key target.tcp[a].server_name: has no effect, expected `tls` = true beside it",
+        ),
+        (
+            "[[target.redis]]\nname = \"a\"\nurl = \"redis://h/x\"",
+            "h.toml:3:7: key target.redis[a].url: does not end in the number of a database",
+        ),
+        (
+            "[[target.redis]]\nname = \"a\"\nurl = \"redis://h\"\nuser = \"me\"",
+            "h.toml:4:8: key target.redis[a].user: has no effect without a password",
+        ),
+        (
+            "[[target.grpc]]\nname = \"a\"\naddress = \"h:1\"\ntls_ca_file = \"/etc/passwd\"",
+            "h.toml:4:15: key target.grpc[a].tls_ca_file: has no effect: nobody is verified, expected `tls`",
+        ),
+        (
+            "[[target.nostr]]\nname = \"a\"\nurl = \"http://h\"",
+            "h.toml:3:7: key target.nostr[a].url: `http://h` is not an address, expected ws://HOST:PORT or wss://HOST:PORT",
+        ),
+        (
+            "[[target.http]]\nname = \"a\"\nurl = \"http://h\"\nstatus = [200, 99]",
+            "h.toml:4:10: key target.http[a].status: 99 ends no request, expected 200 to 599",
+        ),
+        (
+            "[[target.systemd]]\nname = \"a\"\nunit = \"--all\"",
+            "h.toml:3:8: key target.systemd[a].unit: `--all` is not the name of a unit",
+        ),
+        (
             "listen = [\"0.0.0.0:3003\"]",
             "h.toml:1:11: key listen: `0.0.0.0:3003` can be reached from the network",
         ),
@@ -133,4 +165,22 @@ fn online_probes_every_target_once() {
     assert_eq!(ran.code, 4, "{ran:?}");
     let answer = ran.json();
     assert_eq!((&answer["valid"], &answer["probes"][0]["class"]), (&true.into(), &"hard".into()));
+}
+
+#[test]
+fn a_credential_in_an_address_is_refused_and_not_shown() {
+    let home = Home::new();
+    for (kind, key, address) in [
+        ("redis", "url", "redis://me:geheim@h:6379"),
+        ("redis", "url", "redis://:ge/heim@h"),
+        ("grpc", "address", "me:geheim@h:1"),
+        ("nostr", "url", "wss://me:geheim@h"),
+        ("http", "url", "https://me:geheim@h/path"),
+        ("tcp", "address", "me:geheim@h:1"),
+    ] {
+        let ran = validate(&home, &format!("[[target.{kind}]]\nname = \"a\"\n{key} = \"{address}\"\n"));
+        let expected = format!("key target.{kind}[a].{key}: has credentials in it");
+        assert!(ran.code == 78 && ran.error.contains(&expected), "{ran:?}");
+        assert!(!ran.error.contains("heim") && !ran.output.contains("heim"), "{ran:?}");
+    }
 }

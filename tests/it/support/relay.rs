@@ -63,7 +63,7 @@ impl Relay {
     }
 }
 
-async fn serve(mut stream: TcpStream, mood: Mood) {
+async fn serve(stream: TcpStream, mood: Mood) {
     let mut head = [0; 2048];
     // The request is small and comes in one piece.
     let Ok(length) = stream.peek(&mut head).await else { return };
