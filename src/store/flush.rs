@@ -44,6 +44,8 @@ const KEEP_SERIES_MS: i64 = 2 * 3_600_000;
 pub struct Held {
     record: FlushRecord,
     samples: u64,
+    /// Number of the last probe inside.
+    last_probe: u64,
 }
 
 /// Hours since the epoch, as the tables number them.
@@ -126,7 +128,7 @@ impl Writer {
             }
             block
         };
-        let probes = lock(&self.shared.probes).pending();
+        let (probes, last_probe) = lock(&self.shared.probes).pending();
         if block.is_none() && probes.is_empty() {
             return;
         }
@@ -142,7 +144,7 @@ impl Writer {
             self.unsaved_series(block.series);
         }
         self.shared.counters.held.store(samples, Ordering::Relaxed);
-        self.held = Some(Held { record, samples });
+        self.held = Some(Held { record, samples, last_probe });
     }
 
     /// Writes what is pending, with an audit row when there is one. A block that
@@ -188,7 +190,7 @@ impl Writer {
             self.next_block = self.next_block.wrapping_add(1);
             let block = Block { len: blob.len() as u64, last: held.record.last };
             lock(&self.shared.ledger).blocks.insert(number, block);
-            lock(&self.shared.probes).flushed(&held.record.probes);
+            lock(&self.shared.probes).flushed(held.last_probe);
             self.shared.counters.held.fetch_sub(held.samples, Ordering::Relaxed);
         }
         // Without a sealed block the old tails have nothing that is not durable.

@@ -223,7 +223,7 @@ impl Store {
 
     /// Keeps a probe for [`Store::probe_history`]; rides along with the next flush.
     pub fn record_probe(&self, probe: &ProbeRecord) {
-        lock(&self.inner.shared.probes).push(probe.clone());
+        lock(&self.inner.shared.probes).push(probe);
     }
 
     /// Newest first, and how many there are. Reads the file.

@@ -322,7 +322,7 @@ fn load_ring(
                 {
                     tracing::error!(number, %error, "the samples of a flush are skipped");
                 }
-                block.probes.into_iter().for_each(|probe| probes.restore(probe));
+                block.probes.iter().for_each(|probe| probes.restore(probe));
                 ledger.blocks.insert(number, Block { len, last: block.last });
             }
             Err(error) => {

@@ -63,6 +63,11 @@ impl<T: Record> Raw<'_, T> {
         Self { bytes: Cow::Owned(bytes), record: PhantomData }
     }
 
+    /// What [`Self::encode`] made before.
+    pub fn stored(bytes: &[u8]) -> Raw<'_, T> {
+        Raw { bytes: Cow::Borrowed(bytes), record: PhantomData }
+    }
+
     /// # Errors
     /// [`DecodeError`], see there.
     pub fn decode(&self) -> Result<T, DecodeError> {
@@ -94,7 +99,7 @@ pub fn decode_body<T: DeserializeOwned>(version: u8, body: &[u8]) -> Result<T, D
 /// # Errors
 /// [`DecodeError`], see there.
 pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
-    Raw::<T> { bytes: Cow::Borrowed(bytes), record: PhantomData }.decode()
+    Raw::<T>::stored(bytes).decode()
 }
 
 impl<T: Record + std::fmt::Debug> redb::Value for Stored<T> {
