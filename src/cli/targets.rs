@@ -65,9 +65,11 @@ fn code_of(class: &Value) -> u8 {
 
 /// One line per target of `/api/v1/targets`; empty without targets.
 pub fn table(answer: &Value, surroundings: &Surroundings) -> String {
-    let mut table = Table::new(["TARGET", "KIND", "ADDRESS", "LATENCY", "P95", "FAILED", "CLASS", "DETAIL"]);
+    let mut table =
+        Table::new(["TARGET", "KIND", "ADDRESS", "LATENCY", "P95", "FAILED", "CLASS", "BREAKER", "DETAIL"]);
     for item in answer["items"].as_array().into_iter().flatten() {
         let class = item["class"].as_str().unwrap_or("not probed yet");
+        let class = if item["enabled"] == false { "off" } else { class };
         let operations = item["last"]["operations"].as_array();
         let problem = operations.into_iter().flatten().find(|operation| operation["class"] != "ok");
         let detail = problem
@@ -80,6 +82,7 @@ pub fn table(answer: &Value, surroundings: &Surroundings) -> String {
             millis_of(&item["p95_ms"]),
             percent_of(&Value::from(item["error_share"].as_f64().unwrap_or_default() * 100.0)),
             coloured(class, class, surroundings),
+            text_of(&item["breaker"]),
             detail.unwrap_or_default(),
         ]);
     }

@@ -139,7 +139,11 @@ impl BreakerKeeper {
     fn publish(&self, name: &str, transition: &BreakerTransition) {
         let BreakerTransition { from, to, reason, by, at } = transition;
         let (from, to, reason) = (from.word(), to.word(), reason.word());
-        tracing::info!(target_name = name, from, to, reason, "breaker");
+        if transition.to.is_open() {
+            tracing::warn!(target_name = name, from, to, reason, "breaker");
+        } else {
+            tracing::info!(target_name = name, from, to, reason, "breaker");
+        }
         let data = json!({
             "name": name, "from": from, "to": to, "reason": reason, "by": by, "at": at.rfc3339(),
         });

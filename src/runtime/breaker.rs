@@ -174,7 +174,10 @@ impl Breaker {
 
     fn step(&self, event: Event, now: Monotonic, by: Option<&str>) -> Effects {
         let effects = self.with(|inner| {
-            let effects = inner.core.step(event, now, jitter(self.seed, inner.core.generation()));
+            let effects = {
+                let generation = inner.core.generation();
+                inner.core.step(event, now, || jitter(self.seed, generation))
+            };
             for change in effects.changes() {
                 let at = self.clock.now();
                 inner.since = at;

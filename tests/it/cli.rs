@@ -104,7 +104,8 @@ async fn serve_one(listener: &Listener, answer: Answer, seen: &Seen) {
 }
 
 fn target() -> Value {
-    json!({"name": "pg1", "kind": "postgres", "address": "127.0.0.1:5432", "interval_ms": 1000, "class": "hard",
+    json!({"name": "pg1", "kind": "postgres", "address": "127.0.0.1:5432", "interval_ms": 1000, "enabled": true, "breaker": "open",
+        "class": "hard",
         "since": "2026-01-31T08:00:00.000Z", "probes": 10, "failed": 4, "error_share": 0.4, "p50_ms": 1.5, "p95_ms": 2.25,
         "last": probe()})
 }
@@ -179,8 +180,8 @@ fn status_fits_a_screen_and_its_exit_code_is_the_verdict() {
          store   18.4MiB of 512MiB, 812 series, 5 samples waiting to be written\n\
          agent   cpu 0.4 %, memory 17.2MiB\n\
          \n\
-         TARGET  KIND      ADDRESS         LATENCY  P95    FAILED  CLASS  DETAIL\n\
-         pg1     postgres  127.0.0.1:5432  3.5ms    2.2ms  40.0 %  hard   connect: connection refused\n"
+         TARGET  KIND      ADDRESS         LATENCY  P95    FAILED  CLASS  BREAKER  DETAIL\n\
+         pg1     postgres  127.0.0.1:5432  3.5ms    2.2ms  40.0 %  hard   open     connect: connection refused\n"
     );
     assert_eq!(home.run(&["status", "--json"]).json()["health"]["status"], "degraded");
 }

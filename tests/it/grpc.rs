@@ -96,6 +96,8 @@ async fn refusing(reason: Option<h2::Reason>) -> (u16, JoinSet<()>) {
                         respond.send_reset(reason);
                     }
                 }
+                // A socket closed with something unread in it would reset what was said.
+                std::future::pending::<()>().await;
             });
         }
     });

@@ -179,7 +179,8 @@ pub struct Core {
     failed_in_row: u32,
     ok_in_row: u32,
     window: Window,
-    average_ms: Option<f64>,
+    /// Seconds.
+    average: Option<f64>,
     calls: BreakerCalls,
     open: Duration,
 }
@@ -199,7 +200,7 @@ impl Core {
             failed_in_row: 0,
             ok_in_row: 0,
             window: Window::new(settings.window),
-            average_ms: None,
+            average: None,
             calls: BreakerCalls::default(),
             open: Duration::ZERO,
         }
@@ -233,9 +234,10 @@ impl Core {
         self.settings = settings;
     }
 
-    /// Takes `event` at `now`. `jitter` is a random number in 0..=1 that spreads the
+    /// Takes `event` at `now`. `jitter` gives a random number in 0..=1 that spreads the
     /// wait when this opens it.
-    pub fn step(&mut self, event: Event, now: Monotonic, jitter: f64) -> Effects {
+    pub fn step(&mut self, event: Event, now: Monotonic, jitter: impl Fn() -> f64) -> Effects {
+        let jitter = &jitter;
         let overdue = self.end_half_open(now, jitter);
         let effects = match event {
             Event::Tick => Effects::default(),
@@ -248,7 +250,7 @@ impl Core {
         Effects { overdue, ..effects }
     }
 
-    fn end_half_open(&mut self, now: Monotonic, jitter: f64) -> Option<Change> {
+    fn end_half_open(&mut self, now: Monotonic, jitter: &dyn Fn() -> f64) -> Option<Change> {
         match self.state {
             State::HalfOpen { deadline, .. } if now >= deadline => {
                 Some(self.open(BreakerReason::Undecided, now, jitter))
@@ -275,15 +277,15 @@ impl Core {
         Effects { admission: Some(Ok(self.generation)), change, overdue: None }
     }
 
-    fn report(&mut self, generation: u64, call: Call, now: Monotonic, jitter: f64) -> Effects {
+    fn report(&mut self, generation: u64, call: Call, now: Monotonic, jitter: &dyn Fn() -> f64) -> Effects {
         if !self.give_back(generation) {
             self.calls.stale += 1;
             return Effects::default();
         }
         let change = match self.state {
             State::Closed => {
-                self.count(call, now);
-                self.tripped(now).map(|reason| self.trip(reason, now, jitter))
+                let tally = self.count(call, now);
+                tally.and_then(|tally| self.tripped(tally)).map(|reason| self.trip(reason, now, jitter))
             }
             State::MetricsOnly => {
                 self.count(call, now);
@@ -354,12 +356,12 @@ impl Core {
         Effects::changed(Some(change))
     }
 
-    /// Counts a call that was not about configuration.
-    fn count(&mut self, call: Call, now: Monotonic) {
+    /// Counts a call, unless it was about configuration; what the window holds then.
+    fn count(&mut self, call: Call, now: Monotonic) -> Option<Tally> {
         let failed = match call.class {
             OutcomeClass::Alive | OutcomeClass::Recovering => {
                 self.calls.ignored += 1;
-                return;
+                return None;
             }
             OutcomeClass::Ok => {
                 self.calls.ok += 1;
@@ -383,9 +385,9 @@ impl Core {
         }
         let slow = self.is_slow(call);
         self.calls.slow += u64::from(slow);
-        self.window.add(now, failed, slow);
-        let took = call.took.as_secs_f64() * 1000.0;
-        self.average_ms = Some(self.average_ms.map_or(took, |before| before + NEWEST * (took - before)));
+        let took = call.took.as_secs_f64();
+        self.average = Some(self.average.map_or(took, |before| before + NEWEST * (took - before)));
+        Some(self.window.add(now, failed, slow))
     }
 
     fn is_slow(&self, call: Call) -> bool {
@@ -393,22 +395,28 @@ impl Core {
     }
 
     /// Whether what was counted is enough to open.
-    fn tripped(&mut self, now: Monotonic) -> Option<BreakerReason> {
-        let settings = self.settings;
+    fn tripped(&self, tally: Tally) -> Option<BreakerReason> {
+        let settings = &self.settings;
         if self.hard_in_row >= settings.failure_threshold {
             return Some(BreakerReason::FailuresInRow);
         }
-        let tally = self.window.tally(now);
         if tally.calls < settings.minimum_calls {
             return None;
         }
-        if tally.share(tally.failed) >= settings.failure_share {
+        if tally.reaches(tally.failed, settings.failure_share) {
             return Some(BreakerReason::FailureShare);
         }
-        (tally.share(tally.slow) >= settings.slow_share).then_some(BreakerReason::SlowShare)
+        tally.reaches(tally.slow, settings.slow_share).then_some(BreakerReason::SlowShare)
     }
 
-    fn judge(&mut self, ok: u32, by_probe: bool, call: Call, now: Monotonic, jitter: f64) -> Option<Change> {
+    fn judge(
+        &mut self,
+        ok: u32,
+        by_probe: bool,
+        call: Call,
+        now: Monotonic,
+        jitter: &dyn Fn() -> f64,
+    ) -> Option<Change> {
         let good = match call.class {
             OutcomeClass::Recovering => return None,
             OutcomeClass::Ok => !self.is_slow(call),
@@ -438,15 +446,15 @@ impl Core {
     }
 
     /// Opens from closed; soon after the last time it waits longer than then.
-    fn trip(&mut self, reason: BreakerReason, now: Monotonic, jitter: f64) -> Change {
+    fn trip(&mut self, reason: BreakerReason, now: Monotonic, jitter: &dyn Fn() -> f64) -> Change {
         if now.since(self.entered) >= FORGETS_AFTER {
             self.attempt = 0;
         }
         self.open(reason, now, jitter)
     }
 
-    fn open(&mut self, reason: BreakerReason, now: Monotonic, jitter: f64) -> Change {
-        let until = after(now, self.backoff().wait(self.attempt, jitter));
+    fn open(&mut self, reason: BreakerReason, now: Monotonic, jitter: &dyn Fn() -> f64) -> Change {
+        let until = after(now, self.backoff().wait(self.attempt, jitter()));
         self.attempt = self.attempt.saturating_add(1);
         self.enter(State::Open { until }, reason, now)
     }
@@ -516,7 +524,7 @@ impl Core {
     }
 
     pub fn average_ms(&self) -> Option<f64> {
-        self.average_ms
+        self.average.map(|seconds| seconds * 1000.0)
     }
 
     pub fn calls(&self) -> BreakerCalls {

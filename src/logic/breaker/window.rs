@@ -36,6 +36,12 @@ impl Tally {
     pub fn share(self, part: u32) -> f64 {
         if self.calls == 0 { 0.0 } else { f64::from(part) / f64::from(self.calls) }
     }
+
+    /// Whether `part` is at least this share of all calls; a multiplication, because it
+    /// is asked at every call.
+    pub fn reaches(self, part: u32, share: f64) -> bool {
+        f64::from(part) >= share * f64::from(self.calls)
+    }
 }
 
 /// See the module.
@@ -43,8 +49,9 @@ impl Tally {
 pub struct Window {
     /// Milliseconds, not zero.
     width: u64,
-    /// Bucket of the newest call or question.
+    /// Bucket of the newest call or question, and when it ends: within it nothing moves.
     newest: u64,
+    ends: Monotonic,
     buckets: [Tally; BUCKETS as usize],
     sum: Tally,
 }
@@ -53,16 +60,18 @@ impl Window {
     /// `length` of less than 30 ms is taken as 30 ms.
     pub fn new(length: Duration) -> Self {
         let width = (length.as_millis() as u64 / BUCKETS).max(1);
-        Self { width, newest: 0, buckets: [Tally::default(); BUCKETS as usize], sum: Tally::default() }
+        let ends = Monotonic(Duration::from_millis(width));
+        Self { width, newest: 0, ends, buckets: [Tally::default(); BUCKETS as usize], sum: Tally::default() }
     }
 
-    /// Counts one call that ended at `now`.
-    pub fn add(&mut self, now: Monotonic, failed: bool, slow: bool) {
+    /// Counts one call that ended at `now`; returns what the window holds then.
+    pub fn add(&mut self, now: Monotonic, failed: bool, slow: bool) -> Tally {
         let one = Tally { calls: 1, failed: u32::from(failed), slow: u32::from(slow) };
         self.advance(now);
         let at = self.newest;
         self.bucket(at).add(one);
         self.sum.add(one);
+        self.sum
     }
 
     /// What the window holds at `now`.
@@ -81,10 +90,11 @@ impl Window {
     }
 
     fn advance(&mut self, now: Monotonic) {
-        let number = now.0.as_millis() as u64 / self.width;
-        if number <= self.newest {
+        if now < self.ends {
             return;
         }
+        let number = now.0.as_millis() as u64 / self.width;
+        self.ends = Monotonic(Duration::from_millis((number + 1).saturating_mul(self.width)));
         if number - self.newest >= BUCKETS {
             self.clear();
         } else {

@@ -29,8 +29,8 @@ pub fn call(class: OutcomeClass) -> Call {
 
 /// One call from the question to its end; what the last step came to.
 fn guarded(core: &mut Core, class: OutcomeClass, now: Monotonic) -> Effects {
-    match core.step(Event::Acquire, now, 1.0).admission {
-        Some(Ok(generation)) => core.step(Event::Report { generation, call: call(class) }, now, 1.0),
+    match core.step(Event::Acquire, now, || 1.0).admission {
+        Some(Ok(generation)) => core.step(Event::Report { generation, call: call(class) }, now, || 1.0),
         _ => Effects::default(),
     }
 }
@@ -47,7 +47,7 @@ fn opened() -> Core {
 #[test]
 fn the_life_of_a_breaker() {
     let mut core = opened();
-    let rejected = core.step(Event::Acquire, at(60), 1.0).admission.unwrap().unwrap_err();
+    let rejected = core.step(Event::Acquire, at(60), || 1.0).admission.unwrap().unwrap_err();
     assert_eq!(rejected, Rejected { state: BreakerState::Open, retry_in: Some(Duration::from_secs(1)) });
 
     assert_eq!(guarded(&mut core, OutcomeClass::Ok, at(61)).change, None);
@@ -65,7 +65,7 @@ fn the_life_of_a_breaker() {
             guarded(&mut core, OutcomeClass::Hard, at(now));
         }
         assert_eq!(core.until(), Some(at(now + wait)));
-        core.step(Event::Probe(call(OutcomeClass::Ok)), at(now + 1), 1.0);
+        core.step(Event::Probe(call(OutcomeClass::Ok)), at(now + 1), || 1.0);
         guarded(&mut core, OutcomeClass::Ok, at(now + 1));
         guarded(&mut core, OutcomeClass::Ok, at(now + 1));
         assert_eq!(core.state(), BreakerState::Closed);
@@ -104,8 +104,8 @@ fn slow_calls_trip_and_slow_answers_do_not_close() {
     let mut core = Core::new(SETTINGS, at(0));
     let slow = Call { class: OutcomeClass::Ok, took: Duration::from_millis(2001) };
     let mut report = |now| {
-        let generation = core.step(Event::Acquire, at(now), 1.0).admission.unwrap().unwrap();
-        core.step(Event::Report { generation, call: slow }, at(now), 1.0).change
+        let generation = core.step(Event::Acquire, at(now), || 1.0).admission.unwrap().unwrap();
+        core.step(Event::Report { generation, call: slow }, at(now), || 1.0).change
     };
     for second in 0..9 {
         assert_eq!(report(second), None);
@@ -117,9 +117,9 @@ fn slow_calls_trip_and_slow_answers_do_not_close() {
 #[test]
 fn half_open_that_is_never_reported_on_ends() {
     let mut core = opened();
-    assert!(core.step(Event::Acquire, at(61), 1.0).admission.unwrap().is_ok());
-    assert_eq!(core.step(Event::Tick, at(70), 1.0), Effects::default());
-    let overdue = core.step(Event::Tick, at(71), 1.0).overdue.unwrap();
+    assert!(core.step(Event::Acquire, at(61), || 1.0).admission.unwrap().is_ok());
+    assert_eq!(core.step(Event::Tick, at(70), || 1.0), Effects::default());
+    let overdue = core.step(Event::Tick, at(71), || 1.0).overdue.unwrap();
     assert_eq!((overdue.to, overdue.reason), (BreakerState::Open, BreakerReason::Undecided));
     assert_eq!(core.until(), Some(at(71 + 120)));
 }
@@ -127,8 +127,8 @@ fn half_open_that_is_never_reported_on_ends() {
 #[test]
 fn an_overdue_half_open_and_an_answer_at_once_are_two_changes() {
     let mut core = opened();
-    core.step(Event::Probe(call(OutcomeClass::Ok)), at(2), 1.0);
-    let effects = core.step(Event::Probe(call(OutcomeClass::Ok)), at(20), 1.0);
+    core.step(Event::Probe(call(OutcomeClass::Ok)), at(2), || 1.0);
+    let effects = core.step(Event::Probe(call(OutcomeClass::Ok)), at(20), || 1.0);
     let changes: Vec<_> = effects.changes().map(|change| (change.from, change.to)).collect();
     assert_eq!(
         changes,
@@ -139,7 +139,7 @@ fn an_overdue_half_open_and_an_answer_at_once_are_two_changes() {
 #[test]
 fn a_probe_that_misled_is_not_believed_until_it_fails() {
     let mut core = opened();
-    let probe = |core: &mut Core, class, now| core.step(Event::Probe(call(class)), at(now), 1.0).change;
+    let probe = |core: &mut Core, class, now| core.step(Event::Probe(call(class)), at(now), || 1.0).change;
     assert!(probe(&mut core, OutcomeClass::Ok, 2).is_some());
     let change = guarded(&mut core, OutcomeClass::Hard, at(3)).change.unwrap();
     assert_eq!((change.to, change.reason), (BreakerState::Open, BreakerReason::FailedAgain));
@@ -153,7 +153,7 @@ fn a_probe_that_misled_is_not_believed_until_it_fails() {
 #[test]
 fn an_answer_about_configuration_closes_what_an_outage_opened() {
     let mut core = opened();
-    core.step(Event::Probe(call(OutcomeClass::Alive)), at(2), 1.0);
+    core.step(Event::Probe(call(OutcomeClass::Alive)), at(2), || 1.0);
     guarded(&mut core, OutcomeClass::Alive, at(3));
     guarded(&mut core, OutcomeClass::Alive, at(4));
     assert_eq!(core.state(), BreakerState::Closed);
@@ -162,11 +162,11 @@ fn an_answer_about_configuration_closes_what_an_outage_opened() {
 #[test]
 fn an_operator_overrules_until_release() {
     let mut core = Core::new(SETTINGS, at(0));
-    let tell = |core: &mut Core, command| core.step(Event::Command(command), at(1), 1.0).change.is_some();
+    let tell = |core: &mut Core, command| core.step(Event::Command(command), at(1), || 1.0).change.is_some();
     assert!(!tell(&mut core, BreakerCommand::Release));
     assert!(tell(&mut core, BreakerCommand::ForceOpen) && !tell(&mut core, BreakerCommand::ForceOpen));
-    assert!(core.step(Event::Acquire, at(10_000), 1.0).admission.unwrap().is_err());
-    core.step(Event::Probe(call(OutcomeClass::Ok)), at(10_000), 1.0);
+    assert!(core.step(Event::Acquire, at(10_000), || 1.0).admission.unwrap().is_err());
+    core.step(Event::Probe(call(OutcomeClass::Ok)), at(10_000), || 1.0);
     assert_eq!(core.state(), BreakerState::ForcedOpen);
     assert!(tell(&mut core, BreakerCommand::MetricsOnly));
     for second in 0..100 {

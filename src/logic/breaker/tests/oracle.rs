@@ -169,7 +169,7 @@ proptest! {
             match act {
                 Act::Wait(seconds) => now += seconds,
                 Act::Acquire => {
-                    let admission = core.step(Event::Acquire, at(now), 1.0).admission.unwrap();
+                    let admission = core.step(Event::Acquire, at(now), || 1.0).admission.unwrap();
                     prop_assert_eq!(admission.is_ok(), naive.acquire(now));
                     permits.extend(admission);
                 }
@@ -177,18 +177,18 @@ proptest! {
                     let generation = permits.remove(place);
                     let took = Duration::from_millis(if slow { 2001 } else { 20 });
                     naive.overdue(now);
-                    core.step(Event::Tick, at(now), 1.0);
+                    core.step(Event::Tick, at(now), || 1.0);
                     if generation == core.generation() {
                         naive.report(now, class, slow);
                     }
-                    core.step(Event::Report { generation, call: Call { class, took } }, at(now), 1.0);
+                    core.step(Event::Report { generation, call: Call { class, took } }, at(now), || 1.0);
                 }
                 Act::Cancel(place) if place < permits.len() => {
                     let generation = permits.remove(place);
                     naive.overdue(now);
-                    core.step(Event::Tick, at(now), 1.0);
+                    core.step(Event::Tick, at(now), || 1.0);
                     naive.out -= u32::from(generation == core.generation());
-                    core.step(Event::Cancel { generation }, at(now), 1.0);
+                    core.step(Event::Cancel { generation }, at(now), || 1.0);
                 }
                 Act::Report(..) | Act::Cancel(_) => {}
                 Act::Probe(class) => {
@@ -199,15 +199,15 @@ proptest! {
                         OutcomeClass::Ok | OutcomeClass::Alive if !naive.misled => naive.half(now, true),
                         _ => {}
                     }
-                    core.step(Event::Probe(call(class)), at(now), 1.0);
+                    core.step(Event::Probe(call(class)), at(now), || 1.0);
                 }
                 Act::Reset => {
-                    core.step(Event::Command(BreakerCommand::Reset), at(now), 1.0);
+                    core.step(Event::Command(BreakerCommand::Reset), at(now), || 1.0);
                     naive.attempt = 0;
                     naive.close(now);
                 }
             }
-            core.step(Event::Tick, at(now), 1.0);
+            core.step(Event::Tick, at(now), || 1.0);
             naive.overdue(now);
             prop_assert_eq!(core.state(), naive.word);
             prop_assert_eq!(core.outstanding(), naive.out);
@@ -225,13 +225,13 @@ proptest! {
         for act in acts {
             match act {
                 Act::Wait(seconds) => now += seconds,
-                Act::Acquire | Act::Cancel(_) => drop(core.step(Event::Acquire, at(now), 1.0)),
+                Act::Acquire | Act::Cancel(_) => drop(core.step(Event::Acquire, at(now), || 1.0)),
                 Act::Report(_, class, _) => {
                     let generation = core.generation();
-                    core.step(Event::Report { generation, call: call(class) }, at(now), 1.0);
+                    core.step(Event::Report { generation, call: call(class) }, at(now), || 1.0);
                 }
-                Act::Probe(class) => drop(core.step(Event::Probe(call(class)), at(now), 1.0)),
-                Act::Reset => drop(core.step(Event::Command(BreakerCommand::ForceOpen), at(now), 1.0)),
+                Act::Probe(class) => drop(core.step(Event::Probe(call(class)), at(now), || 1.0)),
+                Act::Reset => drop(core.step(Event::Command(BreakerCommand::ForceOpen), at(now), || 1.0)),
             }
         }
         let left = core.until().map_or(Duration::ZERO, |until| until.since(at(now)));
@@ -243,9 +243,9 @@ proptest! {
         };
         let mut resumed = Core::resume(RULES, saved, at(now));
         let out = core.outstanding();
-        let before = core.step(Event::Acquire, at(now), 1.0).admission.unwrap().is_ok();
+        let before = core.step(Event::Acquire, at(now), || 1.0).admission.unwrap().is_ok();
         let mut passed = 0;
-        while passed < 5 && resumed.step(Event::Acquire, at(now), 1.0).admission.unwrap().is_ok() {
+        while passed < 5 && resumed.step(Event::Acquire, at(now), || 1.0).admission.unwrap().is_ok() {
             passed += 1;
         }
         match core.state() {

@@ -56,7 +56,7 @@ impl World {
 
     fn step(&mut self, event: Event) -> Effects {
         let before = self.core.generation;
-        let effects = self.core.step(event, at(self.now), 1.0);
+        let effects = self.core.step(event, at(self.now), || 1.0);
         let changes = effects.changes().count() as u64;
         assert_eq!(self.core.generation, before + changes, "B12: {event:?}");
         if changes > 0 {

@@ -74,15 +74,15 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
 /** What is neither a database nor a bucket; nothing where there is none of it. */
 export function ServicesTile({ targets }: { targets: Resource<List<TargetStatus>> }) {
   const others = (targets.value.value?.items ?? []).filter((one) => !(one.kind in KINDS));
-  return others.length === 0 ? null : <Entries title="Services" targets={others} />;
+  return others.length === 0 ? null : <Entries title="Services" targets={others} wide />;
 }
 
-function Entries({ title, targets }: { title: string; targets: readonly TargetStatus[] }) {
+function Entries({ title, targets, wide = false }: { title: string; targets: readonly TargetStatus[]; wide?: boolean }) {
   const tone = worst(targets.map(toneOf));
   const failing = targets.filter((one) => toneOf(one) === "bad" || toneOf(one) === "warn").length;
   const well = targets.every((one) => !one.enabled) ? "switched off" : tone === "off" ? "waiting" : "ok";
   return (
-    <Tile title={title} tone={tone} word={failing === 0 ? well : `${failing} of ${targets.length} in trouble`}>
+    <Tile title={title} tone={tone} wide={wide} word={failing === 0 ? well : `${failing} of ${targets.length} in trouble`}>
       <ul class="targets">
         {targets.map((one) => (
           <Entry key={one.name} target={one} />
@@ -112,7 +112,7 @@ function Entry({ target }: { target: TargetStatus }) {
         </span>
       </div>
       <p class="muted cut" title={target.address}>
-        {target.kind in KINDS ? target.address : `${target.kind} ${target.address}`}
+        {target.kind in KINDS || target.address.includes("://") ? target.address : `${target.kind} ${target.address}`}
       </p>
       {breaker && (
         <p class="target-problem" title={breaker.meaning}>

@@ -12,9 +12,16 @@ import { Pill, type Tone } from "../../parts/status";
 import { href } from "../../router";
 import { bytes, celsius, duration, NOTHING, percent, plain } from "../../text/units";
 
-export function Tile(props: { title: string; tone: Tone; word: string; link?: string; children: ComponentChildren }) {
+export function Tile(props: {
+  title: string;
+  tone: Tone;
+  word: string;
+  link?: string;
+  wide?: boolean;
+  children: ComponentChildren;
+}) {
   return (
-    <section class="card tile" aria-label={props.title} data-tile={props.title}>
+    <section class={props.wide ? "card tile wide" : "card tile"} aria-label={props.title} data-tile={props.title}>
       <header>
         <h2>{props.link === undefined ? props.title : <a href={href(props.link)}>{props.title}</a>}</h2>
         <Pill tone={props.tone}>{props.word}</Pill>
