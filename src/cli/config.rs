@@ -32,6 +32,8 @@ pub enum ConfigCommand {
     Diff,
     /// Print a file that says what is in force, without secrets
     Export,
+    /// Make a new key and seal the secrets that were set at run time with it
+    RotateKey,
 }
 
 /// # Errors
@@ -60,6 +62,14 @@ pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundi
                 view::export,
             )?;
             print(&exported)?;
+        }
+        ConfigCommand::RotateKey => {
+            let client = Client::new(global, surroundings)?;
+            let path = "/api/v1/config/rotate-key";
+            let rotated = block_on(async {
+                client.post(path, "application/json", Default::default()).await?.success()?.json()
+            })?;
+            rotation(&rotated, global)?;
         }
     }
     Ok(OK)
@@ -131,6 +141,17 @@ fn diff(shown: &Value, global: &Global) -> Result<(), Failure> {
         return Ok(());
     }
     print(&table.render())
+}
+
+fn rotation(rotated: &Value, global: &Global) -> Result<(), Failure> {
+    if global.json {
+        return print_json(rotated);
+    }
+    let part = |name: &str| text_of(&rotated[name]);
+    if rotated["former_keys"].as_u64().is_some_and(|kept| kept > 0) {
+        note(&format!("former keys that are kept: {}", part("former_keys")));
+    }
+    print(&format!("secrets sealed with key {}: {}\n", part("key"), part("sealed")))
 }
 
 fn value_text(value: &Value) -> String {

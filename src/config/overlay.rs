@@ -4,8 +4,15 @@
 //! name), and for each key who changed it and when. A change is a JSON merge patch
 //! (RFC 7386): `null` takes the run-time value away again. A patch may not touch
 //! what the environment, a flag or the file pins.
+//!
+//! Secrets are in clear in memory only. Their stored form is a sealed text, kept
+//! beside the value and taken over unchanged until the value changes, so that a
+//! change of another key needs no key file. A sealed text that does not open stays,
+//! and so does what is not valid without it. Wrong would be to write `values` as they
+//! are: only [`Overlay::to_stored`] knows which of them are secrets.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +23,7 @@ use super::problem::{Problem, Problems, nearest};
 use super::schema::{Shape, shape};
 use super::target::pinned_by_file;
 use super::tree::{Branch, Key, Leaf, Node, Step};
+use crate::base::secret::MASK;
 use crate::base::time::Timestamp;
 
 /// Version of the stored form.
@@ -29,18 +37,35 @@ pub struct Change {
 }
 
 /// See the module.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Default)]
 pub struct Overlay {
+    values: Map<String, Value>,
+    changes: BTreeMap<String, Change>,
+    /// Sealed secrets by key.
+    sealed: BTreeMap<String, String>,
+    /// Why those of them that are not in `values` do not open.
+    locked: BTreeMap<String, String>,
+    /// Values that are stored and not in force: not valid without a locked one.
+    aside: BTreeMap<String, Value>,
+}
+
+/// Shows what was changed, not to what: it may be a secret.
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlay")
+            .field("changes", &self.changes)
+            .field("locked", &self.locked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stored form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
     version: u32,
     values: Map<String, Value>,
     changes: BTreeMap<String, Change>,
-}
-
-impl Default for Overlay {
-    fn default() -> Self {
-        Self { version: VERSION, values: Map::new(), changes: BTreeMap::new() }
-    }
 }
 
 /// A key that may not be changed at run time, and who holds it.
@@ -66,24 +91,115 @@ fn pins_text(pins: &[Pin]) -> String {
 }
 
 impl Overlay {
-    /// Reads the stored form; `null` and `{}` are the empty overlay.
+    /// Reads the stored form; `null` and `{}` are the empty overlay. `open` gives the
+    /// text that was sealed for a key, or says why it does not open.
     ///
     /// # Errors
     /// What is wrong with it, for a person.
-    pub fn from_stored(stored: &Value) -> Result<Self, String> {
+    pub fn from_stored(
+        stored: &Value,
+        open: impl Fn(&Key, &str) -> Result<String, String>,
+    ) -> Result<Self, String> {
         if stored.is_null() || stored.as_object().is_some_and(Map::is_empty) {
             return Ok(Self::default());
         }
-        let overlay: Self = serde_json::from_value(stored.clone()).map_err(|error| error.to_string())?;
-        if overlay.version > VERSION {
-            return Err(format!("version {}, this holdfast knows {VERSION}", overlay.version));
+        let stored = Stored::deserialize(stored).map_err(|error| error.to_string())?;
+        if stored.version > VERSION {
+            return Err(format!("version {}, this holdfast knows {VERSION}", stored.version));
+        }
+        let mut overlay = Self { values: stored.values, changes: stored.changes, ..Self::default() };
+        for text in overlay.changes.keys().cloned().collect::<Vec<_>>() {
+            let key = Key::parse(&text);
+            let sealed = overlay.value(&key).and_then(Value::as_str).filter(|_| key.is_secret());
+            let Some(sealed) = sealed.map(str::to_owned) else { continue };
+            match open(&key, &sealed) {
+                Ok(clear) => put(&mut overlay.values, &key, Value::from(clear)),
+                Err(reason) => {
+                    prune(&mut overlay.values, &key);
+                    overlay.locked.insert(text.clone(), reason);
+                }
+            }
+            overlay.sealed.insert(text, sealed);
         }
         Ok(overlay)
     }
 
-    /// The form that is stored.
+    /// Seals the secrets that were set since they were last stored.
+    ///
+    /// # Errors
+    /// What `seal` says; those before it are sealed.
+    pub fn seal<E>(&mut self, seal: impl Fn(&Key, &str) -> Result<String, E>) -> Result<(), E> {
+        for (key, clear) in self.secrets() {
+            let text = key.to_string();
+            if !self.sealed.contains_key(&text) {
+                self.sealed.insert(text, seal(&key, &clear)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals every secret anew. One that is locked is taken over if `open` opens it now.
+    /// Returns how many were sealed.
+    ///
+    /// # Errors
+    /// What `seal` says; then some are sealed anew and others are not.
+    pub fn reseal<E>(
+        &mut self,
+        open: impl Fn(&Key, &str) -> Option<String>,
+        seal: impl Fn(&Key, &str) -> Result<String, E>,
+    ) -> Result<usize, E> {
+        let mut secrets = self.secrets();
+        let locked = self.locked.keys().filter_map(|text| {
+            let key = Key::parse(text);
+            let clear = open(&key, self.sealed.get(text)?)?;
+            Some((key, clear))
+        });
+        secrets.extend(locked);
+        for (key, clear) in &secrets {
+            self.sealed.insert(key.to_string(), seal(key, clear)?);
+        }
+        Ok(secrets.len())
+    }
+
+    /// Every secret that is known in clear.
+    fn secrets(&self) -> Vec<(Key, String)> {
+        let keys = self.changes.keys().map(|text| (text, Key::parse(text)));
+        let secrets = keys.filter(|(_, key)| key.is_secret());
+        let known = secrets.filter_map(|(text, key)| {
+            let value = self.value(&key).or_else(|| self.aside.get(text))?;
+            let clear = value.as_str()?.to_owned();
+            Some((key, clear))
+        });
+        known.collect()
+    }
+
+    /// The sealed texts that are stored.
+    pub fn sealed(&self) -> impl Iterator<Item = &str> {
+        self.sealed.values().map(String::as_str)
+    }
+
+    /// Keys within `above` whose sealed value does not open, each with the reason.
+    pub fn locked(&self, above: &Key) -> impl Iterator<Item = (Key, &str)> {
+        let all = self.locked.iter().map(|(text, reason)| (Key::parse(text), reason.as_str()));
+        all.filter(|(key, _)| key.is_within(above))
+    }
+
+    /// The form that is stored, after [`Overlay::seal`]. A secret without its sealed
+    /// text is not in it.
     pub fn to_stored(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut values = self.values.clone();
+        for (text, value) in &self.aside {
+            put(&mut values, &Key::parse(text), value.clone());
+        }
+        for (text, key) in self.changes.keys().map(|text| (text, Key::parse(text))) {
+            match self.sealed.get(text).filter(|_| key.is_secret()) {
+                Some(sealed) => put(&mut values, &key, Value::from(sealed.as_str())),
+                None if key.is_secret() => prune(&mut values, &key),
+                None => {}
+            }
+        }
+        let stored = Stored { version: VERSION, values, changes: self.changes.clone() };
+        serde_json::to_value(stored).unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -91,7 +207,8 @@ impl Overlay {
     }
 
     /// Without the values that `problems` are about; `None` when none of them is
-    /// about a run-time value.
+    /// about a run-time value. A table that lacks a locked secret is set aside whole:
+    /// it stays in the store.
     pub fn without(&self, problems: &Problems) -> Option<Self> {
         let mut rest = self.clone();
         for problem in &problems.0 {
@@ -99,8 +216,11 @@ impl Overlay {
                 continue;
             }
             let key = Key::parse(&problem.key);
-            // A key that is missing in a table is a problem of the whole table.
-            rest.unset(&key);
+            match item_above(&key).filter(|item| self.locked(item).next().is_some()) {
+                Some(item) => rest.set_aside(&item),
+                // A key that is missing in a table is a problem of the whole table.
+                None => rest.unset(&key),
+            }
         }
         (rest != *self).then_some(rest)
     }
@@ -127,6 +247,9 @@ impl Overlay {
                 tree.put(&key, Leaf::new(value.clone(), origin));
             }
         }
+        for (text, reason) in &self.locked {
+            warnings.push(format!("the run-time value of {text} is not used: {reason}"));
+        }
         (tree, warnings)
     }
 
@@ -143,27 +266,64 @@ impl Overlay {
     }
 
     fn set(&mut self, key: &Key, value: Value, change: &Change) {
-        self.changes.insert(key.to_string(), change.clone());
-        let Some((last, above)) = key.0.split_last() else { return };
-        let mut map = &mut self.values;
-        for step in above {
-            let below = map.entry(step.text()).or_insert_with(|| Value::Object(Map::new()));
-            if !below.is_object() {
-                *below = Value::Object(Map::new());
-            }
-            match below {
-                Value::Object(next) => map = next,
-                _ => return,
-            }
+        if let Some(item) = item_above(key) {
+            self.restore(&item);
         }
-        map.insert(last.text().to_owned(), value);
+        let text = key.to_string();
+        self.sealed.remove(&text);
+        self.locked.remove(&text);
+        self.changes.insert(text, change.clone());
+        put(&mut self.values, key, value);
     }
 
     /// Takes away `key` and everything below it.
     fn unset(&mut self, key: &Key) {
-        self.changes.retain(|text, _| !Key::parse(text).is_within(key));
+        let stays = |text: &String| !Key::parse(text).is_within(key);
+        self.changes.retain(|text, _| stays(text));
+        self.sealed.retain(|text, _| stays(text));
+        self.locked.retain(|text, _| stays(text));
+        self.aside.retain(|text, _| stays(text));
         prune(&mut self.values, key);
     }
+
+    /// Takes `item` out of force and keeps it for the store.
+    fn set_aside(&mut self, item: &Key) {
+        for text in self.changes.keys() {
+            let key = Key::parse(text);
+            if let Some(value) = self.value(&key).filter(|_| key.is_within(item)) {
+                self.aside.insert(text.clone(), value.clone());
+            }
+        }
+        prune(&mut self.values, item);
+    }
+
+    /// Takes back what was set aside of `item`: somebody sets what it lacked.
+    fn restore(&mut self, item: &Key) {
+        let (back, aside) =
+            std::mem::take(&mut self.aside).into_iter().partition(|(text, _)| Key::parse(text).is_within(item));
+        self.aside = aside;
+        let back: BTreeMap<String, Value> = back;
+        for (text, value) in back {
+            put(&mut self.values, &Key::parse(&text), value);
+        }
+    }
+}
+
+/// Puts `value` at `key` and makes the objects on the way.
+fn put(map: &mut Map<String, Value>, key: &Key, value: Value) {
+    let Some((last, above)) = key.0.split_last() else { return };
+    let mut map = map;
+    for step in above {
+        let below = map.entry(step.text()).or_insert_with(|| Value::Object(Map::new()));
+        if !below.is_object() {
+            *below = Value::Object(Map::new());
+        }
+        match below {
+            Value::Object(next) => map = next,
+            _ => return,
+        }
+    }
+    map.insert(last.text().to_owned(), value);
 }
 
 fn prune(map: &mut Map<String, Value>, key: &Key) {
@@ -186,8 +346,7 @@ pub(super) fn item_above(key: &Key) -> Option<Key> {
     Some(Key(key.0[..=at].to_vec()))
 }
 
-/// One thing a patch asks for.
-#[derive(Debug)]
+/// One thing a patch asks for. Has no `Debug`: it may hold a secret.
 enum Wish {
     Set(Key, Value),
     Unset(Key),
@@ -231,23 +390,14 @@ pub fn patched(loaded: &Loaded, patch: &Value, change: &Change) -> Result<Loaded
             }
         }
     }
-    let next = assemble(loaded.sources.clone(), loaded.file.clone(), Vec::new(), overlay)?;
-    refuse_secrets(&next, &by)?;
-    Ok(next)
+    Ok(assemble(loaded.sources.clone(), loaded.file.clone(), Vec::new(), overlay)?)
 }
 
-/// An inline secret would be stored readable, so it may only stand in the file.
-fn refuse_secrets(next: &Loaded, by: &Origin) -> Result<(), Problems> {
-    let mut problems = Vec::new();
-    next.overlay.layer(&next.file).0.leaves(&mut |key, _| {
-        if key.is_secret() {
-            let message = "a secret cannot be set at run time, expected a file or a variable that holds it";
-            let mut problem = Problem::new(by.clone(), key, message);
-            problem.suggestion = Some(format!("{}_file", key.last()));
-            problems.push(problem);
-        }
-    });
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+/// Whoever sends back what was shown would replace a secret by its mask.
+fn masked(key: &Key, value: &Value, by: &Origin) -> Option<Problem> {
+    let message = "is what stands for the secret where it is shown, expected the secret itself; leave the \
+                   key out to keep the one that is set";
+    (key.is_secret() && value == MASK).then(|| Problem::new(by.clone(), key, message))
 }
 
 fn flatten(
@@ -261,7 +411,10 @@ fn flatten(
     let mut bad = |message: String| problems.push(Problem::new(by.clone(), at, message));
     match (shape, patch) {
         (Shape::Value, Value::Null) => wishes.push(Wish::Unset(at.clone())),
-        (Shape::Value, value) => wishes.push(Wish::Set(at.clone(), value.clone())),
+        (Shape::Value, value) => match masked(at, value, by) {
+            Some(problem) => problems.push(problem),
+            None => wishes.push(Wish::Set(at.clone(), value.clone())),
+        },
         (Shape::Table(_), Value::Object(map)) => {
             for (name, below) in map {
                 field(shape, at, name, below, by, wishes, problems);

@@ -4,7 +4,8 @@
 //! whoever may write both could read any secret the agent can read: its own admin
 //! token, or the password of another target. Hence the file or variable of a secret
 //! is named by an administrator only, and so is the address of a run-time target
-//! that has one. What lies in the data directory is the agent's own and named by
+//! that has one. A secret that was set at run time is treated alike: whoever may write
+//! targets may replace it, but not have it sent elsewhere, even if it does not open now. What lies in the data directory is the agent's own and named by
 //! nobody at run time.
 
 use std::path::Path;
@@ -33,8 +34,8 @@ pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Re
             refuse("is in the data directory, expected a file of somebody else");
         } else if !admin && names_source(&key) && value.is_some() {
             refuse("what is read from there goes to the target: only the scope `admin` may name it");
-        } else if !admin && pinned_by_file(&key) && sends_secret(&new, &key) {
-            refuse("a secret from a file or a variable goes there: only the scope `admin` may change it");
+        } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
+            refuse("a secret that is not yours goes there: only the scope `admin` may change it");
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -61,11 +62,23 @@ fn names_source(key: &Key) -> bool {
     key.last().ends_with("_file") || key.last().ends_with("_env")
 }
 
-/// Whether the target that `key` belongs to has a secret from a file or a variable.
-fn sends_secret(layer: &Branch, key: &Key) -> bool {
+/// Whether the target that `key` belongs to has a secret that was there before: from a
+/// file or a variable, or set at run time and not set anew now. Who set it and when is
+/// compared, not the secret: the answer would tell whether a guess is right.
+fn sends_secret(before: &Loaded, next: &Loaded, key: &Key) -> bool {
     let Some(item) = item_above(key) else { return false };
-    let Some(Node::Branch(table)) = layer.find(&item) else { return false };
-    table.children.iter().any(|(name, _)| names_source(&item.key(name)))
+    if next.overlay.locked(&item).next().is_some() {
+        return true;
+    }
+    let Some(Node::Branch(table)) = next.tree.find(&item) else { return false };
+    table.children.iter().any(|(name, node)| {
+        let key = item.key(name);
+        let set_anew = || {
+            let old = before.tree.find(&key).map(Node::origin);
+            matches!(node.origin(), Origin::Runtime { .. }) && old != Some(node.origin())
+        };
+        names_source(&key) || key.is_secret() && !set_anew()
+    })
 }
 
 /// Whether `path` is in `directory`, by its name or by where links lead.

@@ -165,11 +165,12 @@ pub fn drift(loaded: &Loaded) -> Vec<Drift> {
             None if item_defined(loaded, key) => view.default.clone(),
             None => Value::Null,
         };
-        if file != leaf.value {
+        if key.is_secret() || file != leaf.value {
+            let runtime = if key.is_secret() { Value::from(MASK) } else { leaf.value.clone() };
             drifts.push(Drift {
                 key: view.key.clone(),
                 file,
-                runtime: leaf.value.clone(),
+                runtime,
                 effective: view.value.clone(),
                 origin: leaf.origin.clone(),
             });

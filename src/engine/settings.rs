@@ -5,9 +5,11 @@
 //! validated as a whole, stored with its audit row in one commit, and only then put
 //! in force, so a crash in between leaves what was answered. Wrong would be to
 //! change a running part directly: after a restart it would be gone, and the page
-//! would show something that is not so.
+//! would show something that is not so. Secrets are sealed on their way to the store and
+//! opened on their way from it; here and in the parts that use them they are in clear.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -23,10 +25,12 @@ use crate::config::overlay::{self, Overlay, PatchError, Pin};
 use crate::config::problem::{Problem, Problems};
 use crate::config::reserved;
 use crate::config::schema::shape;
+use crate::config::tree::Key;
 use crate::config::view::{self, Drift, ValueView};
 use crate::model::access::{AuditEntry, Principal, Scope};
 use crate::model::event::EventType;
 use crate::runtime::bus::Bus;
+use crate::runtime::seal::{SealError, Sealer};
 use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::store::{Change, Store, StoreError, Write};
 
@@ -58,6 +62,12 @@ pub enum ApplyError {
     Invalid(#[from] Problems),
     #[error("the configuration cannot be changed now: {reason}")]
     Unavailable { reason: String },
+    #[error(
+        "the key is the credential {}: replace it there, keep the former one beside it as holdfast.key.old, \
+         start the agent again, and repeat this",
+        credential.display()
+    )]
+    HandedOut { credential: PathBuf },
 }
 
 impl From<PatchError> for ApplyError {
@@ -71,6 +81,12 @@ impl From<PatchError> for ApplyError {
 
 impl From<StoreError> for ApplyError {
     fn from(error: StoreError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+impl From<SealError> for ApplyError {
+    fn from(error: SealError) -> Self {
         Self::Unavailable { reason: error.to_string() }
     }
 }
@@ -107,6 +123,18 @@ pub struct Applied {
     pub restart: Vec<String>,
 }
 
+/// What a rotation of the key came to.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Rotated {
+    /// Identifies the key that is current now; says nothing about it.
+    pub key: String,
+    /// Secrets that were sealed with it.
+    pub sealed: usize,
+    /// Keys that are kept because a stored secret that could not be opened needs them,
+    /// or because the service manager hands them out.
+    pub former_keys: usize,
+}
+
 /// The configuration with all it takes to explain it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Shown {
@@ -129,6 +157,7 @@ struct Inner {
     /// Of the last reload, if it failed.
     rejected: Mutex<Option<Problems>>,
     store: Mutex<Option<Store>>,
+    sealer: Sealer,
     current: watch::Sender<Arc<Config>>,
     /// One change at a time, from its check to its being in force.
     changing: Arc<tokio::sync::Mutex<()>>,
@@ -144,7 +173,11 @@ impl Settings {
     /// Starts from what was loaded before the store was open.
     pub fn new(loaded: Loaded, clock: Arc<dyn Clock>, bus: Bus, supervisor: Supervisor) -> Self {
         let current = watch::Sender::new(loaded.config.clone());
+        // The data directory stays what it is until the end: it cannot be changed at run time.
+        let credentials = loaded.sources.environment.get("CREDENTIALS_DIRECTORY");
+        let sealer = Sealer::new(&loaded.config.data_dir, credentials.map(Path::new));
         let inner = Inner {
+            sealer,
             clock,
             bus,
             supervisor,
@@ -169,18 +202,28 @@ impl Settings {
 
     /// Lays the stored run-time values over what was loaded. From here on changes
     /// can be stored. Values that no longer are valid are left out and returned, to
-    /// be logged; the next change takes them out of the store as well.
+    /// be logged; the next change takes them out of the store as well. Sealed values
+    /// that do not open are left out too, and stay in the store. Blocking, shortly.
     ///
     /// # Errors
     /// The stored values do not fit the file and it cannot be told which of them.
     /// All are left aside, and changes are refused so that they stay in the store.
     pub fn attach(&self, store: &Store) -> Result<Vec<String>, Problems> {
-        let mut overlay = Overlay::from_stored(&store.overlay()).map_err(|reason| {
+        let sealer = &self.inner.sealer;
+        let open =
+            |key: &Key, text: &str| sealer.open(&key.to_string(), text).map_err(|error| error.to_string());
+        let mut overlay = Overlay::from_stored(&store.overlay(), open).map_err(|reason| {
             let message = format!("the stored run-time values cannot be read: {reason}");
             Problems::from(Problem::new(Origin::Default, "", message))
         })?;
+        if let Err(error) = sealer.tidy(&overlay.sealed().collect::<Vec<_>>()) {
+            tracing::warn!(%error, "former keys were not dropped");
+        }
         let before = self.loaded();
-        let mut left_out = Vec::new();
+        let everywhere = Key::default();
+        let locked = overlay.locked(&everywhere);
+        let mut left_out: Vec<String> =
+            locked.map(|(key, reason)| format!("the secret {key} does not open: {reason}")).collect();
         let next = loop {
             match assemble(before.sources.clone(), before.file.clone(), Vec::new(), overlay.clone()) {
                 Ok(next) => break next,
@@ -263,10 +306,10 @@ impl Settings {
     /// Runs `change` alone, and to its end even when the caller goes away: the
     /// store would keep what was never put in force. Waiting for its turn ends with
     /// the caller, so at most one change is under way that nobody waits for.
-    async fn to_the_end(
+    async fn to_the_end<T: Send + 'static>(
         &self,
-        change: impl Future<Output = Result<Applied, ApplyError>> + Send + 'static,
-    ) -> Result<Applied, ApplyError> {
+        change: impl Future<Output = Result<T, ApplyError>> + Send + 'static,
+    ) -> Result<T, ApplyError> {
         let one_at_a_time = self.inner.changing.clone().lock_owned().await;
         let (answer, answered) = oneshot::channel();
         self.inner.supervisor.spawn_once(Phase::Engine, async move {
@@ -277,11 +320,13 @@ impl Settings {
         answered.await.unwrap_or_else(|_| Err(unavailable("making the change failed")))
     }
 
-    async fn change(&self, patch: Value, if_match: &str, author: Author) -> Result<Applied, ApplyError> {
+    fn store(&self) -> Result<Store, ApplyError> {
         let store = lock(&self.inner.store).clone();
-        let store = store.ok_or_else(|| {
-            unavailable("the store is not open, or its run-time values do not fit the file")
-        })?;
+        store.ok_or_else(|| unavailable("the store is not open, or its run-time values do not fit the file"))
+    }
+
+    async fn change(&self, patch: Value, if_match: &str, author: Author) -> Result<Applied, ApplyError> {
+        let store = self.store()?;
         let before = self.loaded();
         let current = view::etag(&before);
         if if_match.trim() != "*" && !same_tag(if_match, &current) {
@@ -290,12 +335,13 @@ impl Settings {
         let at = self.inner.clock.now();
         let Author { who, admin } = author;
         let change = overlay::Change { by: who.clone(), at };
-        let base = before.clone();
+        let (base, sealer) = (before.clone(), self.inner.sealer.clone());
         let next = Supervisor::blocking(move || {
-            let next = overlay::patched(&base, &patch, &change)?;
+            let mut next = overlay::patched(&base, &patch, &change)?;
             let by = Origin::Runtime { by: change.by, at };
             reserved::permitted(&base, &next, &by, admin)?;
-            Ok::<_, PatchError>(next)
+            next.overlay.seal(|key, text| sealer.seal(&key.to_string(), text))?;
+            Ok::<_, ApplyError>(next)
         });
         let next = next.await;
         let next = next.ok_or_else(|| unavailable("checking the change failed"))??;
@@ -358,6 +404,50 @@ impl Settings {
             self.publish(&applied, who);
         }
         Ok(applied)
+    }
+
+    /// Makes a new key and seals every stored secret with it: the key first, then all
+    /// secrets in one commit, then the former keys go. After a crash in between
+    /// everything opens, and what is left to do is done at the start or when repeated.
+    ///
+    /// # Errors
+    /// [`ApplyError::HandedOut`] where the key is a credential and nothing is sealed with
+    /// another; [`ApplyError::Unavailable`]. Everything opens as before.
+    pub async fn rotate_key(&self, who: &str) -> Result<Rotated, ApplyError> {
+        let (this, who) = (self.clone(), who.to_owned());
+        self.to_the_end(async move { this.seal_anew(who).await }).await
+    }
+
+    async fn seal_anew(&self, who: String) -> Result<Rotated, ApplyError> {
+        let store = self.store()?;
+        let mut next = Loaded::clone(&self.loaded());
+        let sealer = self.inner.sealer.clone();
+        let work = Supervisor::blocking(move || {
+            if sealer.is_handed_out()? && sealer.is_current(next.overlay.sealed())? {
+                return Err(ApplyError::HandedOut { credential: sealer.place() });
+            }
+            let id = sealer.begin_rotation()?;
+            let open = |key: &Key, text: &str| sealer.open(&key.to_string(), text).ok();
+            let sealed = next.overlay.reseal(open, |key, text| sealer.seal(&key.to_string(), text))?;
+            Ok((next, id.to_string(), sealed))
+        });
+        let work = work.await;
+        let (next, key, sealed) = work.ok_or_else(|| unavailable("sealing anew failed"))??;
+        let audit = AuditEntry {
+            at: self.inner.clock.now(),
+            who,
+            action: String::from("config.rotate_key"),
+            object: key.clone(),
+            detail: format!("{sealed} secrets sealed anew"),
+        };
+        let writes = vec![Write::PutOverlay(next.overlay.to_stored())];
+        store.commit(Change { writes, audit: Some(audit) }).await?;
+        let overlay = next.overlay.clone();
+        self.put(next);
+        let sealer = self.inner.sealer.clone();
+        let finished = Supervisor::blocking(move || sealer.finish_rotation(overlay.sealed())).await;
+        let former_keys = finished.ok_or_else(|| unavailable("dropping the former keys failed"))??;
+        Ok(Rotated { key, sealed, former_keys })
     }
 
     /// Everything, for whoever renders it.

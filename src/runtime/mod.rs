@@ -1,6 +1,6 @@
 //! What tasks run on: the supervisor that spawns them, the bus they publish to,
-//! the ticks they wait for, the ways out to the network, and
-//! the way to other programs.
+//! the ticks they wait for, the ways out to the network and to other programs, the
+//! breakers in front of them, and the keys that seal secrets.
 
 pub mod breaker;
 pub mod breakers;
@@ -11,6 +11,7 @@ pub mod crew;
 pub mod dial;
 pub mod http_client;
 pub mod network_failure;
+pub mod seal;
 pub mod solitary;
 pub mod supervisor;
 pub mod sync;

@@ -19,6 +19,7 @@ mod object_store;
 mod openapi;
 mod postgres;
 mod redis;
+mod seal;
 mod settings;
 mod start;
 mod systemd;

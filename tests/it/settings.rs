@@ -17,11 +17,11 @@ use tokio::sync::Notify;
 
 const PG1: &str = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
 
-fn clock() -> Arc<ManualClock> {
+pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp(1_795_166_565_250)))
 }
 
-fn open(directory: &Path) -> Store {
+pub fn open(directory: &Path) -> Store {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let options = StoreOptions {
         path: directory.join("holdfast.redb"),
@@ -37,7 +37,7 @@ fn open(directory: &Path) -> Store {
 }
 
 /// Settings on the file `h.toml` of the directory.
-fn settings(directory: &Path) -> (Settings, Subscription) {
+pub fn settings(directory: &Path) -> (Settings, Subscription) {
     let sources = Sources { file: Some(directory.join("h.toml")), ..Sources::default() };
     let loaded = load(sources, Overlay::default()).unwrap();
     let bus = Bus::new(clock(), 16);

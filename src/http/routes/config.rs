@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 
 use crate::config::problem::Problems;
 use crate::config::view::Drift;
-use crate::engine::settings::{Applied, ApplyError, Shown};
-use crate::http::auth::{Access, ConfigWrite, MonitoringRead};
+use crate::engine::settings::{Applied, ApplyError, Rotated, Shown};
+use crate::http::auth::{Access, Admin, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, BODY_LIMIT, from_json, media_type, read_body};
 use crate::http::page::List;
@@ -27,6 +27,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(export))
         .routes(routes!(validate))
         .routes(routes!(reload))
+        .routes(routes!(rotate_key))
 }
 
 impl From<ApplyError> for Problem {
@@ -46,6 +47,9 @@ impl From<ApplyError> for Problem {
                 })
             }
             ApplyError::Invalid(problems) => problems.into(),
+            error @ ApplyError::HandedOut { .. } => {
+                Self::new(StatusCode::CONFLICT, "key_handed_out", error.to_string())
+            }
             ApplyError::Unavailable { reason } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "config_unavailable", reason).retry_after(5)
             }
@@ -216,4 +220,15 @@ async fn reload(access: Access<ConfigWrite>, State(app): State<AppState>) -> Res
     let applied = app.services.settings.reload(&access.principal.who).await?;
     let etag = applied.etag.clone();
     Ok(with_etag(Json(applied), &etag))
+}
+
+/// Makes a new key and seals the secrets that were set at run time with it. 409 where the
+/// key is a credential of the service manager, which alone can replace it.
+#[utoipa::path(
+    post, path = "/api/v1/config/rotate-key", tag = "config",
+    security(("token" = ["admin"]), ("key" = ["admin"])),
+    responses((status = 200, body = Rotated))
+)]
+async fn rotate_key(access: Access<Admin>, State(app): State<AppState>) -> Result<Json<Rotated>, Problem> {
+    Ok(Json(app.services.settings.rotate_key(&access.principal.who).await?))
 }

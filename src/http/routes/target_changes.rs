@@ -75,8 +75,11 @@ impl Place {
         let own = self.key();
         let mut patch = Value::Object(Map::new());
         let set = app.services.settings.show().values;
-        for view in set.iter().filter(|view| matches!(view.origin, Origin::Runtime { .. })) {
-            let key = Key::parse(&view.key);
+        let set = set.iter().filter(|view| matches!(view.origin, Origin::Runtime { .. }));
+        let loaded = app.services.settings.loaded();
+        // What does not open is shown nowhere, and was set all the same.
+        let locked = loaded.overlay.locked(&own).map(|(key, _)| key);
+        for key in set.map(|view| Key::parse(&view.key)).chain(locked) {
             if !key.is_within(&own) || key.last() == "name" {
                 continue;
             }

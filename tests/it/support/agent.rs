@@ -40,15 +40,21 @@ pub fn free_port() -> u16 {
 impl Agent {
     /// Starts the agent on `data_dir` with the configuration text `config` (which
     /// needs neither `listen` nor `data_dir`), without waiting for anything.
-    #[expect(clippy::disallowed_methods, reason = "the time of the real process is what is looked at")]
     pub fn launch(data_dir: &Path, config: &str) -> Self {
+        Self::launch_with(data_dir, config, |_| {})
+    }
+
+    /// The same with a command that `adjust` has changed: its environment, where its log goes.
+    #[expect(clippy::disallowed_methods, reason = "the time of the real process is what is looked at")]
+    pub fn launch_with(data_dir: &Path, config: &str, adjust: impl FnOnce(&mut Command)) -> Self {
         let address: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
         let file = data_dir.with_extension("toml");
         std::fs::write(&file, config).unwrap();
         let started = Instant::now();
         // The campaign runs the optimised static file instead of the test build.
         let built = std::env::var_os("HOLDFAST_BINARY").unwrap_or(env!("CARGO_BIN_EXE_holdfast").into());
-        let mut child = Command::new(built)
+        let mut command = Command::new(built);
+        command
             .args(["run", "--listen", &address.to_string()])
             .arg("--config")
             .arg(&file)
@@ -57,9 +63,9 @@ impl Agent {
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::inherit());
+        adjust(&mut command);
+        let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().map(BufReader::new);
         Self { child, stdout, address, data_dir: data_dir.to_owned(), started }
     }
