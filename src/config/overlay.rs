@@ -12,6 +12,7 @@
 //! are: only [`Overlay::to_stored`] knows which of them are secrets.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -130,9 +131,8 @@ impl Overlay {
     /// What `seal` says; those before it are sealed.
     pub fn seal<E>(&mut self, seal: impl Fn(&Key, &str) -> Result<String, E>) -> Result<(), E> {
         for (key, clear) in self.secrets() {
-            let text = key.to_string();
-            if !self.sealed.contains_key(&text) {
-                self.sealed.insert(text, seal(&key, &clear)?);
+            if let Entry::Vacant(place) = self.sealed.entry(key.to_string()) {
+                place.insert(seal(&key, &clear)?);
             }
         }
         Ok(())
@@ -299,8 +299,9 @@ impl Overlay {
 
     /// Takes back what was set aside of `item`: somebody sets what it lacked.
     fn restore(&mut self, item: &Key) {
-        let (back, aside) =
-            std::mem::take(&mut self.aside).into_iter().partition(|(text, _)| Key::parse(text).is_within(item));
+        let (back, aside) = std::mem::take(&mut self.aside)
+            .into_iter()
+            .partition(|(text, _)| Key::parse(text).is_within(item));
         self.aside = aside;
         let back: BTreeMap<String, Value> = back;
         for (text, value) in back {

@@ -446,8 +446,14 @@ impl Settings {
         self.put(next);
         let sealer = self.inner.sealer.clone();
         let finished = Supervisor::blocking(move || sealer.finish_rotation(overlay.sealed())).await;
-        let former_keys = finished.ok_or_else(|| unavailable("dropping the former keys failed"))??;
-        Ok(Rotated { key, sealed, former_keys })
+        let reason = match finished {
+            Some(Ok(former_keys)) => return Ok(Rotated { key, sealed, former_keys }),
+            Some(Err(error)) => error.to_string(),
+            None => String::from("it failed"),
+        };
+        Err(unavailable(&format!(
+            "all is sealed with the new key, dropping the former keys is left: {reason}"
+        )))
     }
 
     /// Everything, for whoever renders it.

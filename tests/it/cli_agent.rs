@@ -34,6 +34,11 @@ async fn every_command_understands_the_agent() {
     let export = run(&app, &home, &["config", "export"], None).await;
     assert!(export.output.contains("[[target.postgres]]\nname = \"pg1\""), "{export:?}");
 
+    let rotated = run(&app, &home, &["config", "rotate-key"], None).await;
+    assert!(rotated.output.starts_with("secrets sealed with key ") && rotated.output.ends_with(": 0\n"));
+    let rotated = run(&app, &home, &["config", "rotate-key", "--json"], None).await;
+    assert!(rotated.json()["former_keys"] == 0, "{rotated:?}");
+
     let missing = run(&app, &home, &["targets", "probe", "none"], None).await;
     assert!(missing.code == 1 && missing.error.contains("none"), "{missing:?}");
     assert_eq!(run(&app, &home, &["targets", "ls"], None).await.code, 0);

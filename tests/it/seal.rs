@@ -37,7 +37,8 @@ struct Home {
 impl Home {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("h.toml"), format!("data_dir = {:?}\n", directory.path())).unwrap();
+        std::fs::write(directory.path().join("h.toml"), format!("data_dir = {:?}\n", directory.path()))
+            .unwrap();
         let store = open(directory.path());
         let (settings, _) = settings(directory.path());
         assert_eq!(settings.attach(&store).unwrap(), Vec::<String>::new());
@@ -201,7 +202,8 @@ async fn a_target_that_cannot_be_without_its_secret_is_set_aside_whole() {
 
     std::fs::rename(home.key_file().with_extension("away"), home.key_file()).unwrap();
     assert!(home.restart().await.is_empty());
-    let secret = |home: &Home| home.settings.config().target.object_store[0].secret_access_key.clone().unwrap();
+    let secret =
+        |home: &Home| home.settings.config().target.object_store[0].secret_access_key.clone().unwrap();
     assert!(secret(&home).matches("geheim-1"));
 
     // Setting the secret again is all it takes; so is taking the target away.
@@ -382,14 +384,21 @@ fn a_running_agent_keeps_a_password_over_restarts_and_rotations() {
     let mut agent = start(home.path(), Some(handed.path()));
     assert_eq!(probe(&agent).json()["class"], "ok");
     let refused = send(&agent, "POST", "/api/v1/config/rotate-key", &json!(null));
-    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("key_handed_out")), "{}", refused.body);
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (409, &json!("key_handed_out")),
+        "{}",
+        refused.body
+    );
     agent.stop();
 
     let mut agent = start(home.path(), None);
     assert_eq!(probe(&agent).json()["class"], "alive");
     let log = std::fs::read_to_string(home.path().join("log")).unwrap();
-    let expected =
-        format!("the key file {} is not used: its mode is 0644, expected 0600", data.join("secret.key").display());
+    let expected = format!(
+        "the key file {} is not used: its mode is 0644, expected 0600",
+        data.join("secret.key").display()
+    );
     assert!(log.contains(PASSWORD) && log.contains(&expected), "{log}");
     let refused = send(&agent, "PATCH", "/api/v1/config", &patch);
     assert!(refused.status == 503 && refused.body.contains("0644"), "{}", refused.body);

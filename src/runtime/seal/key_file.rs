@@ -66,7 +66,10 @@ pub fn read(path: &Path) -> Result<Option<Keys>, SealError> {
     }
     let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
     if owner != own {
-        return Err(failed(path, format!("it belongs to user {owner}, expected {own}, who the agent runs as")));
+        return Err(failed(
+            path,
+            format!("it belongs to user {owner}, expected {own}, who the agent runs as"),
+        ));
     }
     let mut text = String::new();
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| failed(path, error))?;

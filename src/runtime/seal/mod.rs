@@ -216,7 +216,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sealer = Sealer::new(folder.path(), None);
         let file = folder.path().join(FILE);
-        assert!(sealer.open(PLACE, "geheim").is_err() && sealer.finish_rotation([]).is_ok() && !file.exists());
+        assert!(
+            sealer.open(PLACE, "geheim").is_err() && sealer.finish_rotation([]).is_ok() && !file.exists()
+        );
         let sealed = sealer.seal(PLACE, "geheim").unwrap();
         assert_eq!(sealer.open(PLACE, &sealed).unwrap(), "geheim");
         let moved = sealer.open("target.postgres[pg8].password", &sealed).unwrap_err().to_string();
