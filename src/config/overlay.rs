@@ -394,11 +394,18 @@ pub fn patched(loaded: &Loaded, patch: &Value, change: &Change) -> Result<Loaded
     Ok(assemble(loaded.sources.clone(), loaded.file.clone(), Vec::new(), overlay)?)
 }
 
-/// Whoever sends back what was shown would replace a secret by its mask.
-fn masked(key: &Key, value: &Value, by: &Origin) -> Option<Problem> {
-    let message = "is what stands for the secret where it is shown, expected the secret itself; leave the \
-                   key out to keep the one that is set";
-    (key.is_secret() && value == MASK).then(|| Problem::new(by.clone(), key, message))
+/// What is wrong with a secret. Whoever sends back what was shown would replace it by
+/// its mask, and only a text can be sealed.
+fn unfit(key: &Key, value: &Value, by: &Origin) -> Option<Problem> {
+    let message = if value == MASK {
+        "is what stands for the secret where it is shown, expected the secret itself; leave the key out to \
+         keep the one that is set"
+    } else if value.is_string() {
+        return None;
+    } else {
+        "expected a text in quotes"
+    };
+    key.is_secret().then(|| Problem::new(by.clone(), key, message))
 }
 
 fn flatten(
@@ -412,7 +419,7 @@ fn flatten(
     let mut bad = |message: String| problems.push(Problem::new(by.clone(), at, message));
     match (shape, patch) {
         (Shape::Value, Value::Null) => wishes.push(Wish::Unset(at.clone())),
-        (Shape::Value, value) => match masked(at, value, by) {
+        (Shape::Value, value) => match unfit(at, value, by) {
             Some(problem) => problems.push(problem),
             None => wishes.push(Wish::Set(at.clone(), value.clone())),
         },

@@ -370,6 +370,10 @@ fn a_wrong_patch_changes_nothing_and_says_why() {
             json!({"target": {"postgres": {"new": {"host": "h", "password": "***"}}}}),
             "expected the secret itself",
         ),
+        (
+            json!({"target": {"postgres": {"new": {"host": "h", "password": 5}}}}),
+            "key target.postgres[new].password: expected a text in quotes",
+        ),
         (json!({"listen": ["0.0.0.0:80"]}), "without TLS"),
     ] {
         let error = patched(&loaded, &patch, &change()).unwrap_err();

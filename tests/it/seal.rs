@@ -408,5 +408,22 @@ fn a_running_agent_keeps_a_password_over_restarts_and_rotations() {
     let mut agent = start(home.path(), None);
     assert_eq!(probe(&agent).json()["class"], "ok");
     agent.stop();
+
+    // Another key of the service manager, the former one beside it until all is sealed anew.
+    let (key, old) = (handed.path().join("holdfast.key"), handed.path().join("holdfast.key.old"));
+    std::fs::rename(&key, &old).unwrap();
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::remove_file(data.join("secret.key")).unwrap();
+    let mut agent = start(home.path(), Some(handed.path()));
+    assert_eq!(probe(&agent).json()["class"], "ok");
+    let rotated = send(&agent, "POST", "/api/v1/config/rotate-key", &json!(null));
+    assert_eq!((rotated.status, &rotated.json()["sealed"]), (200, &json!(2)), "{}", rotated.body);
+    agent.kill();
+    std::fs::remove_file(&old).unwrap();
+    let mut agent = start(home.path(), Some(handed.path()));
+    assert_eq!(probe(&agent).json()["class"], "ok");
+    shown(&agent);
+    agent.stop();
+    assert!(!data.join("secret.key").exists(), "a credential needs no file");
     assert_nowhere(home.path(), &words);
 }

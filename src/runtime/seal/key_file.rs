@@ -167,12 +167,18 @@ mod tests {
         write(&path, &keys()).unwrap();
         for mode in [0o644, 0o640, 0o400, 0o4600] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            // Whoever may not read its own file, and is not root, is told so by the system.
             let refused = read(&path).unwrap_err().to_string();
             let expected = format!("secret.key is not used: its mode is {mode:04o}, expected 0600");
             assert!(refused.ends_with(&expected), "{refused}");
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        // Only root can give a file away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+            let refused = read(&path).unwrap_err().to_string();
+            assert!(refused.contains("it belongs to user 65534, expected 0"), "{refused}");
+            std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+        }
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         read(&link).unwrap_err();
