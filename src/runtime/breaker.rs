@@ -33,7 +33,7 @@ struct Inner {
     unsaved: usize,
 }
 
-/// See the module. Use it through an `Arc`.
+/// See the module. Share it through an `Arc`.
 pub struct Breaker {
     inner: Mutex<Inner>,
     clock: Arc<dyn Clock>,
@@ -85,11 +85,14 @@ impl Breaker {
     ///
     /// # Errors
     /// [`Rejected`]: open, or half open with all permits out.
-    pub fn acquire(self: &Arc<Self>) -> Result<Permit, Rejected> {
+    pub fn acquire(&self) -> Result<Permit<'_>, Rejected> {
         let now = self.clock.monotonic();
+        if let Some(generation) = self.with(|inner| inner.core.pass()) {
+            return Ok(Permit { breaker: self, generation, began: now, open: true });
+        }
         let effects = self.step(Event::Acquire, now, None);
         match effects.admission {
-            Some(Ok(generation)) => Ok(Permit { breaker: self.clone(), generation, began: now, open: true }),
+            Some(Ok(generation)) => Ok(Permit { breaker: self, generation, began: now, open: true }),
             Some(Err(rejected)) => Err(rejected),
             None => Err(Rejected { state: self.state(), retry_in: None }),
         }
@@ -217,14 +220,14 @@ impl std::fmt::Debug for Breaker {
 
 /// The right to make one call. Dropped without a report it is given back.
 #[derive(Debug)]
-pub struct Permit {
-    breaker: Arc<Breaker>,
+pub struct Permit<'a> {
+    breaker: &'a Breaker,
     generation: u64,
     began: Monotonic,
     open: bool,
 }
 
-impl Permit {
+impl Permit<'_> {
     /// The call ended so; it took as long as the permit was held.
     pub fn report(self, class: OutcomeClass) {
         let now = self.breaker.clock.monotonic();
@@ -245,7 +248,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.open {
             let event = Event::Cancel { generation: self.generation };

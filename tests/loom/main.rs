@@ -95,9 +95,8 @@ fn one_permit() {
 /// A permit that is dropped while another asks: it is given back once.
 fn drop_and_acquire() {
     let (breaker, _) = waited();
-    let permit = std::sync::Mutex::new(Some(breaker.acquire().expect("the first")));
-    let asked = breaker.clone();
-    two(move || drop(permit.lock().expect("whole").take()), move || drop(asked.acquire()));
+    let (dropped, asked) = (breaker.clone(), breaker.clone());
+    two(move || drop(dropped.acquire()), move || drop(asked.acquire()));
     assert!(breaker.acquire().is_ok(), "both were given back");
     assert_eq!(breaker.view().calls.stale, 0);
 }
@@ -106,7 +105,9 @@ fn drop_and_acquire() {
 /// is one of the two, and every change was told.
 fn report_and_reset() {
     let (breaker, told) = waited();
-    let permit = std::sync::Mutex::new(breaker.acquire().ok());
+    // Borrowed for as long as the program runs, because threads outlive the scenario.
+    let held: &'static Breaker = Box::leak(Box::new(breaker.clone()));
+    let permit = std::sync::Mutex::new(held.acquire().ok());
     let operator = breaker.clone();
     two(
         move || {

@@ -259,19 +259,35 @@ impl Core {
         }
     }
 
+    /// Lets a call through where every call passes, which takes neither time nor a
+    /// change; `None` where [`Event::Acquire`] has to decide.
+    #[inline]
+    pub fn pass(&mut self) -> Option<u64> {
+        if !matches!(self.state, State::Closed | State::Disabled | State::MetricsOnly) {
+            return None;
+        }
+        self.outstanding = self.outstanding.saturating_add(1);
+        Some(self.generation)
+    }
+
     fn acquire(&mut self, now: Monotonic) -> Effects {
+        if let Some(generation) = self.pass() {
+            return Effects { admission: Some(Ok(generation)), ..Effects::default() };
+        }
         let state = self.state.shown();
         let reject = |core: &mut Self, retry_in| {
             core.calls.rejected += 1;
             Effects { admission: Some(Err(Rejected { state, retry_in })), ..Effects::default() }
         };
         let change = match self.state {
-            State::Closed | State::Disabled | State::MetricsOnly => None,
             State::Open { until } if now >= until => Some(self.half_open(BreakerReason::Waited, now)),
             State::Open { until } => return reject(self, Some(until.since(now))),
             State::HalfOpen { .. } if self.outstanding < self.settings.half_open_calls => None,
             State::HalfOpen { deadline, .. } => return reject(self, Some(deadline.since(now))),
-            State::ForcedOpen => return reject(self, None),
+            // Those that let every call pass did so above.
+            State::ForcedOpen | State::Closed | State::Disabled | State::MetricsOnly => {
+                return reject(self, None);
+            }
         };
         self.outstanding = self.outstanding.saturating_add(1);
         Effects { admission: Some(Ok(self.generation)), change, overdue: None }
@@ -453,6 +469,7 @@ impl Core {
         self.open(reason, now, jitter)
     }
 
+    #[cold]
     fn open(&mut self, reason: BreakerReason, now: Monotonic, jitter: &dyn Fn() -> f64) -> Change {
         let until = after(now, self.backoff().wait(self.attempt, jitter()));
         self.attempt = self.attempt.saturating_add(1);

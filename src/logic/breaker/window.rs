@@ -66,8 +66,8 @@ impl Window {
 
     /// Counts one call that ended at `now`; returns what the window holds then.
     pub fn add(&mut self, now: Monotonic, failed: bool, slow: bool) -> Tally {
-        let one = Tally { calls: 1, failed: u32::from(failed), slow: u32::from(slow) };
         self.advance(now);
+        let one = Tally { calls: 1, failed: u32::from(failed), slow: u32::from(slow) };
         let at = self.newest;
         self.bucket(at).add(one);
         self.sum.add(one);
@@ -90,9 +90,13 @@ impl Window {
     }
 
     fn advance(&mut self, now: Monotonic) {
-        if now < self.ends {
-            return;
+        if now >= self.ends {
+            self.turn(now);
         }
+    }
+
+    #[cold]
+    fn turn(&mut self, now: Monotonic) {
         let number = now.0.as_millis() as u64 / self.width;
         self.ends = Monotonic(Duration::from_millis((number + 1).saturating_mul(self.width)));
         if number - self.newest >= BUCKETS {
