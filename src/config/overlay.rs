@@ -27,8 +27,9 @@ use super::tree::{Branch, Key, Leaf, Node, Step};
 use crate::base::secret::MASK;
 use crate::base::time::Timestamp;
 
-/// Version of the stored form.
-const VERSION: u32 = 1;
+/// Version of the stored form. Since 2 it may hold sealed secrets, which a reader of
+/// version 1 would take for the secrets themselves.
+const VERSION: u32 = 2;
 
 /// Who changed a key, and when.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

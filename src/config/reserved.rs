@@ -5,10 +5,11 @@
 //! token, or the password of another target. Hence the file or variable of a secret
 //! is named by an administrator only, and so is the address of a run-time target
 //! that has one. A secret that was set at run time is treated alike: whoever may write
-//! targets may replace it, but not have it sent elsewhere, even if it does not open now. What lies in the data directory is the agent's own and named by
-//! nobody at run time.
+//! targets may replace it, but not have it sent elsewhere, even if it does not open now.
+//! What lies in the data directory, and the key that the service manager hands over, is
+//! the agent's own and named by nobody at run time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -27,11 +28,16 @@ use super::tree::{Branch, Key, Node};
 pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Result<(), Problems> {
     let (old, new) = (before.overlay.layer(&before.file).0, next.overlay.layer(&next.file).0);
     let mut problems = Vec::new();
+    let credentials = next.sources.environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let keys = credentials.map(|folder| ["holdfast.key", "holdfast.key.old"].map(|name| folder.join(name)));
+    let own: Vec<&Path> =
+        keys.iter().flatten().map(PathBuf::as_path).chain([&*next.config.data_dir]).collect();
     for key in changed(&old, &new) {
         let value = new.leaf(&key).map(|leaf| &leaf.value);
         let mut refuse = |message: &str| problems.push(Problem::new(by.clone(), &key, message));
-        if key.last().ends_with("_file") && value.is_some_and(|path| is_own(path, &next.config.data_dir)) {
-            refuse("is in the data directory, expected a file of somebody else");
+        if key.last().ends_with("_file") && value.is_some_and(|path| own.iter().any(|own| is_own(path, own)))
+        {
+            refuse("is the agent's own, expected a file of somebody else");
         } else if !admin && names_source(&key) && value.is_some() {
             refuse("what is read from there goes to the target: only the scope `admin` may name it");
         } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
@@ -81,9 +87,9 @@ fn sends_secret(before: &Loaded, next: &Loaded, key: &Key) -> bool {
     })
 }
 
-/// Whether `path` is in `directory`, by its name or by where links lead.
-fn is_own(path: &Value, directory: &Path) -> bool {
+/// Whether `path` is `own` or below it, by its name or by where links lead.
+fn is_own(path: &Value, own: &Path) -> bool {
     let Some(path) = path.as_str().map(Path::new) else { return false };
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    path.starts_with(directory) || real(path).starts_with(real(directory))
+    path.starts_with(own) || real(path).starts_with(real(own))
 }

@@ -166,7 +166,7 @@ async fn whoever_may_write_targets_may_not_read_secrets_through_them() {
     for path in [&token, &link] {
         let patch = pg2(json!({"host": "127.0.0.1", "password_file": path}));
         let refused = settings.apply(patch, "*", admin()).await.unwrap_err().to_string();
-        assert!(refused.contains("is in the data directory"), "{refused}");
+        assert!(refused.contains("is the agent's own"), "{refused}");
     }
     let patch = pg2(json!({"host": "127.0.0.1", "password_file": password}));
     let refused = settings.apply(patch.clone(), "*", writer()).await.unwrap_err().to_string();
