@@ -253,18 +253,26 @@ impl Agent {
             supervisor: self.supervisor.clone(),
             environment: self.environment.clone(),
         };
-        self.probe(surroundings).await?;
+        self.probe(surroundings).await;
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
         Ok(())
     }
 
     /// Starts probing, each target behind the breaker it had in the last run.
-    async fn probe(&self, surroundings: targets::Surroundings) -> Result<(), AppError> {
-        let Some(store) = self.store.get() else { return Ok(()) };
+    async fn probe(&self, surroundings: targets::Surroundings) {
+        let Some(store) = self.store.get() else { return };
         let reader = store.clone();
         let saved = Supervisor::blocking(move || reader.breakers()).await;
-        let saved = saved.ok_or_else(|| AppError::Failed(String::from("reading the breakers failed")))??;
+        // Breakers that are closed are better than an agent that does not start.
+        let saved = match saved {
+            Some(Ok(saved)) => saved,
+            Some(Err(error)) => {
+                tracing::error!(%error, "the breakers begin closed");
+                BTreeMap::new()
+            }
+            None => BTreeMap::new(),
+        };
         let breakers = Breakers::new(self.clock.clone(), saved);
         let keeper =
             BreakerKeeper::new(self.clock.clone(), breakers.clone(), store.clone(), self.bus.clone());
@@ -275,7 +283,6 @@ impl Agent {
         let kept = Arc::new(store.clone());
         let (bus, shown) = (self.bus.clone(), self.targets.clone());
         let _ = self.prober.set(Prober::start(config, surroundings, kept, bus, breakers, shown));
-        Ok(())
     }
 
     /// Starts what runs on ticks.

@@ -7,9 +7,11 @@
 //! The pattern: a change is told only after the commit that holds it, so what a
 //! listener heard is still so after a crash. While the store cannot be written the
 //! breaker itself goes on, because it protects the target whether or not it is saved;
-//! the keeper tries again and tells meanwhile, because silence would be worse.
+//! the keeper tries again, and tells once it is saved. Wrong would be to answer an
+//! operator by what is in memory: a repeated command changes nothing there and may
+//! still not be on the disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::time::Clock;
 use crate::model::access::AuditEntry;
-use crate::model::breaker::{BreakerCommand, BreakerTransition, BreakerView};
+use crate::model::breaker::{BreakerCommand, BreakerTransition, BreakerView, SavedBreaker};
 use crate::model::event::EventType;
 use crate::runtime::breakers::{Breakers, Changed};
 use crate::runtime::bus::Bus;
@@ -26,6 +28,8 @@ use crate::store::{Change, Store, StoreError, Write};
 
 /// Between two tries to save.
 const RETRY: Duration = Duration::from_secs(1);
+/// Audit rows that wait for the store at most.
+const MOST_OWED: usize = 256;
 
 /// Why a breaker was not told.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +50,13 @@ pub struct BreakerKeeper {
     bus: Bus,
     /// One saving at a time, so that a change is told once.
     saving: Arc<tokio::sync::Mutex<()>>,
+    /// Audit rows of commands that are in force and not saved.
+    owed: Arc<Mutex<Vec<AuditEntry>>>,
 }
 
 impl BreakerKeeper {
     pub fn new(clock: Arc<dyn Clock>, breakers: Breakers, store: Store, bus: Bus) -> Self {
-        Self { clock, breakers, store, bus, saving: Arc::default() }
+        Self { clock, breakers, store, bus, saving: Arc::default(), owed: Arc::default() }
     }
 
     /// Saves until `stop`, and once more then.
@@ -89,9 +95,8 @@ impl BreakerKeeper {
     ) -> Result<BreakerView, TellError> {
         let _one_at_a_time = self.saving.lock().await;
         let breaker = self.breakers.get(name).ok_or_else(|| TellError::Unknown { name: name.to_owned() })?;
-        if !breaker.tell(command, who) {
-            return Ok(breaker.view());
-        }
+        breaker.tell(command, who);
+        // Also what an earlier command changed and could not be saved.
         let Some(unsaved) = breaker.unsaved() else { return Ok(breaker.view()) };
         let transition = unsaved.transitions.last();
         let detail = transition.map(|done| format!("{} -> {}", done.from.word(), done.to.word()));
@@ -102,9 +107,12 @@ impl BreakerKeeper {
             object: name.to_owned(),
             detail: detail.unwrap_or_default(),
         };
-        let writes = vec![Write::PutBreaker { target: name.to_owned(), saved: unsaved.saved.clone() }];
-        let committed = self.store.commit(Change { writes, audit: Some(audit) }).await;
-        committed.map_err(|reason| TellError::Unsaved { name: name.to_owned(), reason })?;
+        let writes = vec![self.put(name, &unsaved.saved)];
+        let committed = self.store.commit(Change { writes, audit: Some(audit.clone()) }).await;
+        if let Err(reason) = committed {
+            self.owe(audit);
+            return Err(TellError::Unsaved { name: name.to_owned(), reason });
+        }
         breaker.saved(&unsaved);
         unsaved.transitions.iter().for_each(|transition| self.publish(name, transition));
         Ok(breaker.view())
@@ -114,24 +122,47 @@ impl BreakerKeeper {
     async fn save_all(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.saving.lock().await;
         let (changed, gone) = self.breakers.unsaved();
-        let puts = changed.iter().map(|changed| Write::PutBreaker {
-            target: changed.name.clone(),
-            saved: changed.unsaved.saved.clone(),
-        });
+        let puts = changed.iter().map(|changed| self.put(&changed.name, &changed.unsaved.saved));
         let deletes = gone.iter().map(|name| Write::DeleteBreaker { target: name.clone() });
-        let writes: Vec<Write> = puts.chain(deletes).collect();
-        if writes.is_empty() {
-            return Ok(());
+        let writes: Vec<Write> = deletes.chain(puts).collect();
+        if !writes.is_empty() {
+            let committed = self.store.commit(Change { writes, audit: None }).await;
+            if let Err(error) = &committed {
+                tracing::warn!(%error, "the breakers could not be saved");
+                return committed;
+            }
         }
-        let committed = self.store.commit(Change { writes, audit: None }).await;
-        if let Err(error) = &committed {
-            tracing::warn!(%error, "the breakers could not be saved");
-            return committed;
-        }
+        self.pay().await?;
         self.breakers.deleted(&gone);
         for Changed { name, breaker, unsaved } in &changed {
             breaker.saved(unsaved);
             unsaved.transitions.iter().for_each(|transition| self.publish(name, transition));
+        }
+        Ok(())
+    }
+
+    fn put(&self, name: &str, saved: &SavedBreaker) -> Write {
+        let identity = self.breakers.identity(name).unwrap_or_default();
+        Write::PutBreaker { target: name.to_owned(), identity, saved: saved.clone() }
+    }
+
+    /// Remembers the audit row of a command that is in force and could not be saved.
+    fn owe(&self, audit: AuditEntry) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.len() < MOST_OWED {
+            owed.push(audit);
+        }
+    }
+
+    /// Writes the audit rows that are owed.
+    async fn pay(&self) -> Result<(), StoreError> {
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        for (paid, audit) in owed.iter().enumerate() {
+            let change = Change { writes: Vec::new(), audit: Some(audit.clone()) };
+            if let Err(error) = self.store.commit(change).await {
+                owed[paid..].iter().for_each(|audit| self.owe(audit.clone()));
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -8,10 +8,10 @@
 //! latencies, because its mean would mix both. One would get it wrong by taking
 //! percentiles of means: the slow one in a hundred would be gone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::model::operation::OperationMetrics;
-use crate::model::query::{SeriesSamples, TierRow, is_no_value};
+use crate::model::query::{SeriesSamples, is_no_value};
 
 /// Weight of the newest latency in the moving average.
 const NEWEST: f64 = 0.2;
@@ -24,28 +24,62 @@ pub struct Held<'a> {
     pub slow: Option<&'a SeriesSamples>,
 }
 
-/// The figures of `operation`.
-pub fn figures(operation: &str, held: Held<'_>) -> OperationMetrics {
-    let (total, success) = held.success.map_or((0, 0), count);
-    let slow = held.slow.map_or(0, |series| count(series).1);
-    let latencies = latencies(held);
-    let mut sorted = latencies.clone();
-    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let weight: u64 = sorted.iter().map(|(_, weight)| weight).sum();
-    let sum: f64 = sorted.iter().map(|(value, weight)| value * *weight as f64).sum();
-    let failed = total - success;
-    OperationMetrics {
-        operation: operation.to_owned(),
-        total,
-        success,
-        failed,
-        error_rate: if total == 0 { 0.0 } else { failed as f64 / total as f64 },
-        avg: (weight > 0).then(|| sum / weight as f64),
-        ema: moving_average(&latencies),
-        p50: percentile(&sorted, weight, 50),
-        p95: percentile(&sorted, weight, 95),
-        p99: percentile(&sorted, weight, 99),
-        slow,
+/// What was counted so far; windows are added in the order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    total: u64,
+    success: u64,
+    slow: u64,
+    average: Option<f64>,
+    /// Latency, ms, and how many operations it stands for.
+    latencies: Vec<(f32, u32)>,
+}
+
+impl Tally {
+    /// Adds the samples of the next stretch of time.
+    pub fn add(&mut self, held: Held<'_>) {
+        let (total, success) = held.success.map_or((0, 0), count);
+        self.total += total;
+        self.success += success;
+        self.slow += held.slow.map_or(0, |series| count(series).1);
+        each_latency(held, &mut |latency, weight| {
+            // As often as it stands for, without a loop over millions.
+            let kept = (1.0 - NEWEST).powf(f64::from(weight));
+            self.average = Some(self.average.map_or(latency, |was| was * kept + latency * (1.0 - kept)));
+            self.latencies.push((latency as f32, weight));
+        });
+    }
+
+    /// Operations counted.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Latencies held in memory.
+    pub fn values(&self) -> usize {
+        self.latencies.len()
+    }
+
+    /// The figures, under the name of the operation.
+    pub fn figures(mut self, operation: &str) -> OperationMetrics {
+        self.latencies.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let sorted = &self.latencies;
+        let weight: u64 = sorted.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let sum: f64 = sorted.iter().map(|(value, weight)| f64::from(*value) * f64::from(*weight)).sum();
+        let failed = self.total - self.success;
+        OperationMetrics {
+            operation: operation.to_owned(),
+            total: self.total,
+            success: self.success,
+            failed,
+            error_rate: if self.total == 0 { 0.0 } else { failed as f64 / self.total as f64 },
+            avg: (weight > 0).then(|| sum / weight as f64),
+            ema: self.average,
+            p50: percentile(sorted, weight, 50),
+            p95: percentile(sorted, weight, 95),
+            p99: percentile(sorted, weight, 99),
+            slow: self.slow,
+        }
     }
 }
 
@@ -57,51 +91,39 @@ fn count(series: &SeriesSamples) -> (u64, u64) {
     rows.chain(raw).fold((0, 0), |(total, ones), (n, more)| (total + n, ones + more.min(n)))
 }
 
-/// Latencies of what went well, ms, in the order of time, each with how many operations
-/// it stands for.
-fn latencies(held: Held<'_>) -> Vec<(f64, u64)> {
-    let (Some(success), Some(duration)) = (held.success, held.duration) else { return Vec::new() };
-    let whole: BTreeMap<i64, &TierRow> =
-        success.rows.iter().filter(|row| row.min > 0.5).map(|row| (row.end, row)).collect();
-    let mut found = Vec::new();
-    for row in duration.rows.iter().filter(|row| whole.contains_key(&row.end) && row.count > 0) {
+/// Visits the latencies of what went well, ms, in the order of time, each with how many
+/// operations it stands for.
+fn each_latency(held: Held<'_>, visit: &mut dyn FnMut(f64, u32)) {
+    let (Some(success), Some(duration)) = (held.success, held.duration) else { return };
+    let whole: BTreeSet<i64> = success.rows.iter().filter(|row| row.min > 0.5).map(|row| row.end).collect();
+    for row in duration.rows.iter().filter(|row| whole.contains(&row.end) && row.count > 0) {
         let (smallest, largest) = (row.min * 1000.0, row.max * 1000.0);
-        match row.count {
-            1 => found.push((largest, 1)),
-            2 => found.extend([(smallest, 1), (largest, 1)]),
-            count => {
-                let rest = u64::from(count) - 2;
-                let mean = (row.sum * 1000.0 - smallest - largest) / rest as f64;
-                found.extend([(smallest, 1), (mean.clamp(smallest, largest), rest), (largest, 1)]);
-            }
+        if row.count > 1 {
+            visit(smallest, 1);
         }
+        if row.count > 2 {
+            let rest = row.count - 2;
+            let mean = (row.sum * 1000.0 - smallest - largest) / f64::from(rest);
+            visit(mean.clamp(smallest, largest), rest);
+        }
+        visit(largest, 1);
     }
     let mut went = success.samples().peekable();
     for (at, took) in duration.samples().filter(|(_, took)| !is_no_value(*took)) {
         while went.next_if(|(other, _)| *other < at).is_some() {}
         if went.peek().is_some_and(|(other, value)| *other == at && *value > 0.5) {
-            found.push((took * 1000.0, 1));
+            visit(took * 1000.0, 1);
         }
     }
-    found
-}
-
-fn moving_average(latencies: &[(f64, u64)]) -> Option<f64> {
-    let (first, rest) = latencies.split_first()?;
-    Some(rest.iter().fold(first.0, |before, (value, weight)| {
-        // As often as it stands for, without a loop over millions.
-        let kept = (1.0 - NEWEST).powf(*weight as f64);
-        before * kept + value * (1.0 - kept)
-    }))
 }
 
 /// The smallest value that `share` percent of all do not exceed (nearest rank).
-fn percentile(sorted: &[(f64, u64)], weight: u64, share: u64) -> Option<f64> {
+fn percentile(sorted: &[(f32, u32)], weight: u64, share: u64) -> Option<f64> {
     let rank = (weight * share).div_ceil(100).max(1);
     let mut passed = 0;
     sorted.iter().find_map(|(value, weight)| {
-        passed += weight;
-        (passed >= rank).then_some(*value)
+        passed += u64::from(*weight);
+        (passed >= rank).then_some(f64::from(*value))
     })
 }
 
@@ -110,7 +132,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::query::{RunValues, SampleRun};
+    use crate::model::query::{RunValues, SampleRun, TierRow};
+
+    fn figures(operation: &str, held: Held<'_>) -> OperationMetrics {
+        let mut tally = Tally::default();
+        tally.add(held);
+        tally.figures(operation)
+    }
 
     fn raw(values: &[(i64, f64)]) -> SeriesSamples {
         let times: Arc<[i64]> = values.iter().map(|(at, _)| *at).collect();
@@ -140,7 +168,7 @@ mod tests {
         let got = figures("get", held);
         assert_eq!((got.total, got.success, got.failed, got.slow, got.error_rate), (4, 3, 1, 1, 0.25));
         assert_eq!((got.p50, got.p95, got.p99), (Some(20.0), Some(30.0), Some(30.0)));
-        assert!((got.avg.unwrap() - 20.0).abs() < 1e-9);
+        assert!((got.avg.unwrap() - 20.0).abs() < 1e-5);
         // 10, then 0.8 * 10 + 0.2 * 20 = 12, then 0.8 * 12 + 0.2 * 30 = 15.6
         assert!((got.ema.unwrap() - 15.6).abs() < 1e-9);
     }

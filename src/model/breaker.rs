@@ -174,12 +174,36 @@ pub struct BreakerView {
     pub transitions: Vec<BreakerTransition>,
 }
 
+impl BreakerView {
+    /// One that was never asked, as it would be shown at `now`.
+    pub fn unused(now: Timestamp) -> Self {
+        Self {
+            state: BreakerState::Closed,
+            since: now,
+            failure_count: 0,
+            success_count: 0,
+            last_failure: None,
+            next_attempt: None,
+            attempt: 0,
+            window_calls: 0,
+            failure_rate: 0.0,
+            slow_rate: 0.0,
+            average_response_ms: None,
+            calls: BreakerCalls::default(),
+            open_seconds: 0.0,
+            transitions: Vec::new(),
+        }
+    }
+}
+
 /// What of a breaker survives a restart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SavedBreaker {
     pub generation: u64,
     pub state: BreakerState,
     pub attempt: u32,
+    /// Failures since the last success.
+    pub failures: u32,
     pub entered: Timestamp,
     /// Only while open.
     pub until: Option<Timestamp>,

@@ -157,6 +157,7 @@ impl Breaker {
                     generation: inner.core.generation(),
                     state: inner.core.state(),
                     attempt: inner.core.attempt(),
+                    failures: inner.core.failed_in_row(),
                     entered: inner.since,
                     until: inner.core.until().map(|until| wall.plus(until.since(now))),
                     last_failure: inner.last_failure,
@@ -261,7 +262,8 @@ impl Drop for Permit<'_> {
 /// would make that longer; the core bounds it.
 fn resumed(saved: &SavedBreaker, wall: Timestamp) -> Resumed {
     let remaining = saved.until.map_or(Duration::ZERO, |until| until.since(wall));
-    Resumed { generation: saved.generation, state: saved.state, attempt: saved.attempt, remaining }
+    let SavedBreaker { generation, state, attempt, failures, .. } = *saved;
+    Resumed { generation, state, attempt, failures, remaining }
 }
 
 /// A number in 0..1 that differs between breakers and between their openings: the

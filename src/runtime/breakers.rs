@@ -31,8 +31,8 @@ pub struct Changed {
 #[derive(Default)]
 struct Inner {
     held: BTreeMap<String, Held>,
-    /// From the last run, for targets that were not asked for yet.
-    saved: BTreeMap<String, SavedBreaker>,
+    /// From the last run, with identity, for targets that were not asked for yet.
+    saved: BTreeMap<String, (String, SavedBreaker)>,
     /// Rows that are to be deleted.
     gone: BTreeSet<String>,
 }
@@ -48,7 +48,7 @@ pub struct Breakers {
 
 impl Breakers {
     /// `saved` is what [`Self::unsaved`] told in the last run.
-    pub fn new(clock: Arc<dyn Clock>, saved: BTreeMap<String, SavedBreaker>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, saved: BTreeMap<String, (String, SavedBreaker)>) -> Self {
         let mut seed = [0; 8];
         // Waits need to differ between hosts, not to be secret.
         let _ = getrandom::fill(&mut seed);
@@ -70,7 +70,7 @@ impl Breakers {
             held.breaker.configure(settings);
             return held.breaker.clone();
         }
-        let saved = inner.saved.remove(name);
+        let saved = inner.saved.remove(name).filter(|(saved, _)| saved == identity).map(|(_, saved)| saved);
         let changes = self.changes.clone();
         let changed = move || changes.send_modify(|count| *count = count.wrapping_add(1));
         let seed = name.bytes().fold(self.seed, |seed, byte| seed.rotate_left(7) ^ u64::from(byte));
@@ -81,6 +81,11 @@ impl Breakers {
 
     pub fn get(&self, name: &str) -> Option<Arc<Breaker>> {
         self.lock().held.get(name).map(|held| held.breaker.clone())
+    }
+
+    /// Kind and address of the target whose breaker it is.
+    pub fn identity(&self, name: &str) -> Option<String> {
+        self.lock().held.get(name).map(|held| held.identity.clone())
     }
 
     /// Forgets the breakers of all targets but these.

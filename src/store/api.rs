@@ -112,6 +112,8 @@ pub enum Write {
     PutOverlay(serde_json::Value),
     PutBreaker {
         target: String,
+        /// Kind and address: the state of another server is not resumed.
+        identity: String,
         saved: SavedBreaker,
     },
     DeleteBreaker {

@@ -18,9 +18,11 @@ use crate::model::breaker::{BreakerReason, BreakerState, BreakerTransition, Save
 /// States and reasons as their places in `BreakerState::ALL` and `BreakerReason::ALL`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BreakerRecord {
+    identity: String,
     generation: u64,
     state: u8,
     attempt: u32,
+    failures: u32,
     entered: i64,
     until: Option<i64>,
     last_failure: Option<i64>,
@@ -51,7 +53,7 @@ fn of_number<T: Copy>(all: &[T], number: u8) -> Option<T> {
 }
 
 impl BreakerRecord {
-    pub fn of(saved: &SavedBreaker) -> Self {
+    pub fn of(identity: &str, saved: &SavedBreaker) -> Self {
         let transition = |done: &BreakerTransition| StoredTransition {
             from: number(&BreakerState::ALL, &done.from),
             to: number(&BreakerState::ALL, &done.to),
@@ -60,9 +62,11 @@ impl BreakerRecord {
             at: done.at.millis(),
         };
         Self {
+            identity: identity.to_owned(),
             generation: saved.generation,
             state: number(&BreakerState::ALL, &saved.state),
             attempt: saved.attempt,
+            failures: saved.failures,
             entered: saved.entered.millis(),
             until: saved.until.map(Timestamp::millis),
             last_failure: saved.last_failure.map(Timestamp::millis),
@@ -70,8 +74,8 @@ impl BreakerRecord {
         }
     }
 
-    /// `None` when the state is one of a newer version.
-    pub fn saved(self) -> Option<SavedBreaker> {
+    /// Identity and state; `None` when the state is one of a newer version.
+    pub fn saved(self) -> Option<(String, SavedBreaker)> {
         let transition = |stored: StoredTransition| {
             Some(BreakerTransition {
                 from: of_number(&BreakerState::ALL, stored.from)?,
@@ -81,20 +85,22 @@ impl BreakerRecord {
                 at: Timestamp(stored.at),
             })
         };
-        Some(SavedBreaker {
+        let saved = SavedBreaker {
             generation: self.generation,
             state: of_number(&BreakerState::ALL, self.state)?,
             attempt: self.attempt,
+            failures: self.failures,
             entered: Timestamp(self.entered),
             until: self.until.map(Timestamp),
             last_failure: self.last_failure.map(Timestamp),
             transitions: self.transitions.into_iter().filter_map(transition).collect(),
-        })
+        };
+        Some((self.identity, saved))
     }
 }
 
 /// Every breaker that can be read; the others are told of and start anew.
-pub fn read(tx: &ReadTransaction) -> Result<BTreeMap<String, SavedBreaker>, Fault> {
+pub fn read(tx: &ReadTransaction) -> Result<BTreeMap<String, (String, SavedBreaker)>, Fault> {
     let mut all = BTreeMap::new();
     for row in tx.open_table(BREAKERS)?.iter()? {
         let (name, value) = row?;
@@ -117,6 +123,7 @@ mod tests {
             generation: 7,
             state: BreakerState::Open,
             attempt: 2,
+            failures: 3,
             entered: Timestamp(64),
             until: Some(Timestamp(65)),
             last_failure: None,
@@ -132,15 +139,18 @@ mod tests {
 
     #[test]
     fn breaker_v1() {
-        let record = BreakerRecord::of(&saved());
-        let bytes = [1, 7, 1, 2, 128, 1, 1, 130, 1, 0, 1, 2, 1, 6, 1, 1, b'a', 128, 1];
+        let record = BreakerRecord::of("i", &saved());
+        let bytes = [1, 1, b'i', 7, 1, 2, 3, 128, 1, 1, 130, 1, 0, 1, 2, 1, 6, 1, 1, b'a', 128, 1];
         assert_eq!(Raw::encode(&record).bytes(), bytes);
-        assert_eq!(decode::<BreakerRecord>(&bytes).map(BreakerRecord::saved), Ok(Some(saved())));
+        assert_eq!(
+            decode::<BreakerRecord>(&bytes).map(BreakerRecord::saved),
+            Ok(Some((String::from("i"), saved())))
+        );
     }
 
     #[test]
     fn a_state_of_a_newer_version_is_no_breaker() {
-        let record = BreakerRecord { state: 77, ..BreakerRecord::of(&saved()) };
+        let record = BreakerRecord { state: 77, ..BreakerRecord::of("i", &saved()) };
         assert_eq!(record.saved(), None);
     }
 }

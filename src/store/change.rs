@@ -60,8 +60,8 @@ fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
             let record = OverlayRecord { json: overlay.to_string() };
             tx.open_table(CONFIG)?.insert("overlay", Raw::encode(&record))?;
         }
-        Write::PutBreaker { target, saved } => {
-            let record = BreakerRecord::of(saved);
+        Write::PutBreaker { target, identity, saved } => {
+            let record = BreakerRecord::of(identity, saved);
             tx.open_table(BREAKERS)?.insert(target.as_str(), Raw::encode(&record))?;
         }
         Write::DeleteBreaker { target } => {

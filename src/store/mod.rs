@@ -263,11 +263,12 @@ impl Store {
         read(&self.inner.shared.cached).tokens.values().cloned().collect()
     }
 
-    /// Every saved breaker, by the name of its target. Reads the file.
+    /// Identity and state of every saved breaker, by the name of its target. Reads the
+    /// file.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
-    pub fn breakers(&self) -> Result<BTreeMap<String, SavedBreaker>, StoreError> {
+    pub fn breakers(&self) -> Result<BTreeMap<String, (String, SavedBreaker)>, StoreError> {
         breakers::read(&self.open_snapshot()?).map_err(|fault| fault.error())
     }
 

@@ -29,7 +29,6 @@ use super::outcome::Outcome;
 use super::record::Recorder;
 use super::trust::Trust;
 use super::{Depth, Probed, Surroundings, Target};
-use crate::base::id::Name;
 use crate::base::time::Clock;
 use crate::config::target::address::Address;
 use crate::config::target::http::{Http, Method};
@@ -43,14 +42,12 @@ const MAX_BODY: usize = 4 << 20;
 
 /// See the module.
 pub struct HttpTarget {
-    name: Name,
     address: Address,
     method: Method,
     /// Empty for every success.
     status: Vec<u16>,
     body_contains: Option<String>,
     token: Credential,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
@@ -70,13 +67,11 @@ impl HttpTarget {
         Self {
             // What is no address was refused when the configuration was read.
             address: section.place().unwrap_or_default(),
-            recorder: Recorder::new(section.name.clone(), KIND),
-            name: section.name,
+            recorder: Recorder::new(section.name, KIND),
             method: section.method,
             status: section.status,
             body_contains: section.body_contains,
             token,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
             supervisor: surroundings.supervisor.clone(),
@@ -198,20 +193,12 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
 }
 
 impl Target for HttpTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.address.shown()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

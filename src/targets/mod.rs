@@ -60,12 +60,10 @@ pub enum Depth {
 
 /// A thing that is probed.
 pub trait Target: Send {
-    fn name(&self) -> &Name;
     /// `postgres`, `object_store`: the section, the file and the label.
     fn kind(&self) -> &'static str;
     /// Address for people, without credentials.
     fn address(&self) -> String;
-    fn interval(&self) -> Duration;
     /// The total deadline of a probe.
     fn timeout(&self) -> Duration;
     /// Probes once within the target's total deadline. Never fails: what went

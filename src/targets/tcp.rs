@@ -23,7 +23,6 @@ use super::door::{self, Door, Line};
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
-use crate::base::id::Name;
 use crate::base::time::Clock;
 use crate::config::target::address::Address;
 use crate::config::target::tcp::Tcp;
@@ -38,10 +37,8 @@ const SHOWN: usize = 80;
 
 /// See the module.
 pub struct TcpTarget {
-    name: Name,
     address: Address,
     expect: Option<String>,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
@@ -54,12 +51,10 @@ impl TcpTarget {
         let address = Address::of_pair(&section.address).unwrap_or_default();
         let door = Door::new(&address, section.tls, section.tls_ca_file, &[]);
         Self {
-            recorder: Recorder::new(section.name.clone(), KIND),
-            name: section.name,
+            recorder: Recorder::new(section.name, KIND),
             door: door.named(section.server_name),
             address,
             expect: section.expect,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
         }
@@ -107,20 +102,12 @@ fn another(heard: &[u8]) -> Outcome {
 }
 
 impl Target for TcpTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.address.shown()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

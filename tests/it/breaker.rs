@@ -283,7 +283,8 @@ async fn an_operator_steers_a_breaker_with_an_audit_row_and_it_survives() {
         let answer = app.ask(post(action).bearer(writer.expose())).await;
         assert_eq!((answer.status, answer.json()["state"].clone()), (200, json!(state)), "{action}");
     }
-    let saved = app.store().breakers().expect("readable").remove("pg1").expect("saved");
+    let (identity, saved) = app.store().breakers().expect("readable").remove("pg1").expect("saved");
+    assert_eq!(identity, "postgres/h");
     assert_eq!((saved.state, saved.generation), (BreakerState::ForcedOpen, 5));
     let audit = app.ask_as_admin(Ask::get("/api/v1/audit")).await.json();
     let rows: Vec<_> =

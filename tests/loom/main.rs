@@ -130,15 +130,21 @@ fn save_and_change() {
     let (breaker, _) = waited();
     let changed = breaker.clone();
     let saver = breaker.clone();
+    let saw = Arc::new(AtomicU32::new(0));
+    let seen = saw.clone();
     two(
         move || {
             if let Some(unsaved) = saver.unsaved() {
+                let whole = unsaved.saved.state == BreakerState::HalfOpen;
+                seen.store(u32::from(whole), Ordering::SeqCst);
                 saver.saved(&unsaved);
             }
         },
         move || changed.probed(Call { class: OutcomeClass::Ok, took: Duration::ZERO }),
     );
-    if let Some(unsaved) = breaker.unsaved() {
+    let rest = breaker.unsaved();
+    assert_eq!(rest.is_none(), saw.load(Ordering::SeqCst) == 1, "{rest:?}");
+    if let Some(unsaved) = rest {
         assert_eq!(unsaved.saved.state, BreakerState::HalfOpen);
         breaker.saved(&unsaved);
     }

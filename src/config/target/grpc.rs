@@ -11,7 +11,7 @@ use crate::config::check::Checker;
 
 use super::address::Address;
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 5] = ["name", "address", "service", "tls", "tls_ca_file"];
@@ -47,19 +47,7 @@ pub struct Grpc {
 const LONGEST_SERVICE: usize = 1024;
 
 impl Section for Grpc {
-    fn kind(&self) -> &'static str {
-        "grpc"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("grpc");
 
     fn secrets(&self) -> Vec<&Secret> {
         Vec::new()

@@ -11,7 +11,7 @@ use crate::config::check::Checker;
 
 use super::address::Address;
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 6] =
@@ -72,20 +72,11 @@ impl Http {
     }
 }
 
-impl Section for Http {
-    fn kind(&self) -> &'static str {
-        "http"
-    }
+/// It is searched for at every byte of a body of some megabytes.
+const LONGEST_TEXT: usize = 256;
 
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+impl Section for Http {
+    common!("http");
 
     fn secrets(&self) -> Vec<&Secret> {
         self.bearer_token.iter().collect()
@@ -97,6 +88,12 @@ impl Section for Http {
         }
         for status in self.status.iter().filter(|status| !(200..=599).contains(*status)) {
             checker.say(format!("{key}.status"), format!("{status} ends no request, expected 200 to 599"));
+        }
+        if let Some(text) =
+            self.body_contains.as_ref().filter(|text| !(1..=LONGEST_TEXT).contains(&text.len()))
+        {
+            let message = format!("{} bytes, expected 1 to {LONGEST_TEXT}", text.len());
+            checker.say(format!("{key}.body_contains"), message);
         }
         if self.body_contains.is_some() && self.method == Method::Head {
             checker.say(

@@ -48,6 +48,27 @@ pub trait Section {
     fn check(&self, key: &str, checker: &mut Checker<'_>);
 }
 
+/// The part of a [`Section`] that is the same for every kind: the keys have the same
+/// names in each, and flattening a struct of them would hide unknown keys from serde.
+macro_rules! common {
+    ($kind:literal) => {
+        fn kind(&self) -> &'static str {
+            $kind
+        }
+
+        fn common(&self) -> $crate::config::target::Common<'_> {
+            $crate::config::target::Common {
+                name: &self.name,
+                enabled: self.enabled,
+                interval: self.interval,
+                timeout: self.timeout,
+                breaker: &self.breaker,
+            }
+        }
+    };
+}
+use common;
+
 macro_rules! kinds {
     ($($kind:ident: $section:ty),+ $(,)?) => {
         #[derive(Clone, Debug, Default, Serialize, Deserialize)]

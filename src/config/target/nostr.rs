@@ -11,7 +11,7 @@ use crate::config::check::Checker;
 
 use super::address::Address;
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 3] = ["name", "url", "tls_ca_file"];
@@ -49,19 +49,7 @@ impl Nostr {
 }
 
 impl Section for Nostr {
-    fn kind(&self) -> &'static str {
-        "nostr"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("nostr");
 
     fn secrets(&self) -> Vec<&Secret> {
         Vec::new()

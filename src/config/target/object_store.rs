@@ -10,7 +10,7 @@ use crate::base::units::Span;
 use crate::config::check::Checker;
 
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// One operation of the canary cycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,19 +107,7 @@ fn default_operations() -> Vec<Operation> {
 }
 
 impl Section for ObjectStore {
-    fn kind(&self) -> &'static str {
-        "object_store"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("object_store");
 
     fn secrets(&self) -> Vec<&Secret> {
         self.secret_access_key.iter().collect()

@@ -10,7 +10,7 @@ use crate::base::units::Span;
 use crate::config::check::Checker;
 
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,19 +88,7 @@ fn default_user() -> String {
 }
 
 impl Section for Postgres {
-    fn kind(&self) -> &'static str {
-        "postgres"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("postgres");
 
     fn secrets(&self) -> Vec<&Secret> {
         self.password.iter().collect()

@@ -11,7 +11,7 @@ use crate::config::check::Checker;
 
 use super::address::Address;
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 7] =
@@ -69,19 +69,7 @@ impl Redis {
 }
 
 impl Section for Redis {
-    fn kind(&self) -> &'static str {
-        "redis"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("redis");
 
     fn secrets(&self) -> Vec<&Secret> {
         self.password.iter().collect()

@@ -8,7 +8,7 @@ use crate::base::units::Span;
 use crate::config::check::Checker;
 
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 2] = ["name", "unit"];
@@ -55,19 +55,7 @@ fn is_unit(name: &str) -> bool {
 }
 
 impl Section for Systemd {
-    fn kind(&self) -> &'static str {
-        "systemd"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("systemd");
 
     fn secrets(&self) -> Vec<&Secret> {
         Vec::new()

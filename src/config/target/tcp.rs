@@ -11,7 +11,7 @@ use crate::config::check::Checker;
 
 use super::address::Address;
 use super::breaker::Breaker;
-use super::{Common, Section, default_interval, default_timeout, yes};
+use super::{Section, common, default_interval, default_timeout, yes};
 
 /// Keys that the file holds, see [`super::pinned_by_file`].
 pub const PINNED: [&str; 5] = ["name", "address", "tls", "server_name", "tls_ca_file"];
@@ -50,19 +50,7 @@ pub struct Tcp {
 const LONGEST_EXPECT: usize = 2048;
 
 impl Section for Tcp {
-    fn kind(&self) -> &'static str {
-        "tcp"
-    }
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: &self.name,
-            enabled: self.enabled,
-            interval: self.interval,
-            timeout: self.timeout,
-            breaker: &self.breaker,
-        }
-    }
+    common!("tcp");
 
     fn secrets(&self) -> Vec<&Secret> {
         Vec::new()

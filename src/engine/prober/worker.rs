@@ -123,7 +123,6 @@ mod tests {
     use std::pin::Pin;
 
     use super::*;
-    use crate::base::id::Name;
     use crate::base::time::SystemClock;
     use crate::config::Config;
     use crate::engine::prober::Keeper;
@@ -133,23 +132,15 @@ mod tests {
     use crate::runtime::supervisor::Supervisor;
     use crate::targets::{Surroundings, plans};
 
-    struct Hanging(Name);
+    struct Hanging;
 
     impl Target for Hanging {
-        fn name(&self) -> &Name {
-            &self.0
-        }
-
         fn kind(&self) -> &'static str {
             "postgres"
         }
 
         fn address(&self) -> String {
             String::new()
-        }
-
-        fn interval(&self) -> Duration {
-            Duration::from_secs(30)
         }
 
         fn timeout(&self) -> Duration {
@@ -184,7 +175,7 @@ mod tests {
         let board = Board::new(clock.clone(), Arc::new(Nowhere), Bus::new(clock, 4), breakers, shown);
         let started = board.reconcile(&plans(&config, &surroundings)).remove(0);
         let (answer, answered) = tokio::sync::oneshot::channel();
-        let mut target = Hanging(Name::new("pg1").unwrap());
+        let mut target = Hanging;
         let ended = probe(&started, &board, &mut target, Timestamp(1_000), vec![answer]).await;
         assert!(ended.unwrap_err().to_string().contains("did not end within 10000ms"));
         let status = statuses.borrow()[0].clone();

@@ -11,6 +11,7 @@ use crate::engine::breaker_keeper::TellError;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::ApiPath;
+use crate::http::routes::target_changes::Place;
 use crate::http::state::{App, AppState};
 use crate::model::breaker::{BreakerCommand, BreakerView};
 
@@ -46,12 +47,13 @@ pub async fn tell(
     Ok(app.breakers()?.tell(name, command, &access.principal.who).await?)
 }
 
-/// The breaker of the target.
+/// The breaker of the target; one of a target that was never probed is closed.
 ///
 /// # Errors
-/// 404 where there is none.
+/// 404 where there is no such target.
 pub fn view(app: &App, name: &str) -> Result<BreakerView, Problem> {
-    let view = app.breakers()?.view(name);
+    let configured = || Place::of(app, name).map(|_| BreakerView::unused(app.now()));
+    let view = app.breakers()?.view(name).or_else(configured);
     view.ok_or_else(|| Problem::not_found(format!("there is no breaker of `{}`", name.escape_default())))
 }
 

@@ -42,7 +42,8 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(app: &App, name: &str) -> Option<Self> {
+    /// Of the configured target `name`.
+    pub fn of(app: &App, name: &str) -> Option<Self> {
         let config = app.services.settings.config();
         let sections = config.target.sections();
         let found = sections.iter().find(|section| section.common().name.as_str() == name)?;

@@ -149,9 +149,9 @@ async fn figures(
     ApiQuery(window): ApiQuery<Window>,
 ) -> Result<Json<TargetOperations>, Problem> {
     let (from, to) = last_hours(window.hours, app.now())?;
-    let name = find(&app, &name)?.name;
+    let TargetStatus { name, kind, .. } = find(&app, &name)?;
     let store = app.store()?.clone();
-    let read = move || operations::read(&store, &name, from, to);
+    let read = move || operations::read(&store, &kind, &name, from, to);
     Ok(Json(Supervisor::blocking(read).await.ok_or_else(Problem::internal)??))
 }
 

@@ -35,10 +35,12 @@
 //! | recovering | not counted | not counted |
 //! | alive | not counted | one success: whoever answers 403 answers |
 
+mod event;
 mod window;
 
 use std::time::Duration;
 
+pub use self::event::{Call, Change, Effects, Event, Resumed, Settings};
 use self::window::{Tally, Window};
 use crate::base::backoff::Backoff;
 use crate::base::time::Monotonic;
@@ -49,84 +51,6 @@ use crate::model::probe::OutcomeClass;
 const FORGETS_AFTER: Duration = Duration::from_secs(600);
 /// Weight of the newest call in the moving average.
 const NEWEST: f64 = 0.2;
-
-/// When it opens and for how long. All counts are at least 1.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Settings {
-    /// Hard failures in a row that open it.
-    pub failure_threshold: u32,
-    pub window: Duration,
-    /// Calls in the window before a share counts.
-    pub minimum_calls: u32,
-    /// 0 to 1.
-    pub failure_share: f64,
-    pub slow_call: Duration,
-    pub slow_share: f64,
-    pub open_for: Duration,
-    pub max_open_for: Duration,
-    pub half_open_calls: u32,
-    pub close_after: u32,
-    /// What one call may take; half open lasts twice that without a success.
-    pub call_timeout: Duration,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Call {
-    pub class: OutcomeClass,
-    pub took: Duration,
-}
-
-/// What happens to a breaker.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Event {
-    /// A call asks to pass.
-    Acquire,
-    /// The holder of a permit says how its call ended.
-    Report {
-        generation: u64,
-        call: Call,
-    },
-    /// The holder of a permit gave up.
-    Cancel {
-        generation: u64,
-    },
-    /// The supervisor's own probe, which no state holds back.
-    Probe(Call),
-    /// Time passed.
-    Tick,
-    Command(BreakerCommand),
-}
-
-/// A change of state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
-    pub from: BreakerState,
-    pub to: BreakerState,
-    pub reason: BreakerReason,
-}
-
-/// What came of an event.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Effects {
-    /// Answers [`Event::Acquire`]: the generation of the permit, or why there is none.
-    pub admission: Option<Result<u64, Rejected>>,
-    /// Half open was overdue: this came before the event was judged.
-    pub overdue: Option<Change>,
-    /// What the event itself changed.
-    pub change: Option<Change>,
-}
-
-impl Effects {
-    /// The changes in their order.
-    pub fn changes(&self) -> impl Iterator<Item = Change> {
-        [self.overdue, self.change].into_iter().flatten()
-    }
-
-    fn changed(change: Option<Change>) -> Self {
-        Self { change, ..Self::default() }
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum State {
@@ -149,16 +73,6 @@ impl State {
             Self::MetricsOnly => BreakerState::MetricsOnly,
         }
     }
-}
-
-/// What a breaker continues from after a restart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Resumed {
-    pub generation: u64,
-    pub state: BreakerState,
-    pub attempt: u32,
-    /// What is left of being open.
-    pub remaining: Duration,
 }
 
 /// See the module.
@@ -214,6 +128,7 @@ impl Core {
         let longest = core.backoff().wait(saved.attempt, 1.0);
         core.generation = saved.generation;
         core.attempt = saved.attempt;
+        core.failed_in_row = saved.failures;
         core.state = match saved.state {
             BreakerState::Closed => State::Closed,
             BreakerState::Open => State::Open { until: after(now, saved.remaining.min(longest)) },
@@ -448,7 +363,7 @@ impl Core {
             return None;
         }
         self.window.clear();
-        self.hard_in_row = 0;
+        (self.hard_in_row, self.failed_in_row) = (0, 0);
         self.misled = false;
         Some(self.enter(State::Closed, BreakerReason::Recovered, now))
     }

@@ -20,7 +20,6 @@ use super::door::Door;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
-use crate::base::id::Name;
 use crate::base::time::Clock;
 use crate::config::target::address::Address;
 use crate::config::target::grpc::Grpc;
@@ -29,11 +28,9 @@ const KIND: &str = "grpc";
 
 /// See the module.
 pub struct GrpcTarget {
-    name: Name,
     address: Address,
     service: String,
     tls: bool,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
@@ -45,13 +42,11 @@ impl GrpcTarget {
         // What is no address was refused when the configuration was read.
         let address = Address::of_pair(&section.address).unwrap_or_default();
         Self {
-            recorder: Recorder::new(section.name.clone(), KIND),
-            name: section.name,
+            recorder: Recorder::new(section.name, KIND),
             door: Door::new(&address, section.tls, section.tls_ca_file, &["h2"]),
             address,
             service: section.service,
             tls: section.tls,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
         }
@@ -110,20 +105,12 @@ impl GrpcTarget {
 }
 
 impl Target for GrpcTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.address.shown()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

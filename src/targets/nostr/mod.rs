@@ -40,7 +40,6 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub struct NostrTarget {
     name: Name,
     address: Address,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
@@ -60,7 +59,6 @@ impl NostrTarget {
             name: section.name,
             door: Door::new(&address, address.scheme == "wss", section.tls_ca_file.clone(), &[]),
             address,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
             supervisor: surroundings.supervisor.clone(),
@@ -139,20 +137,12 @@ async fn upgrade(address: &Address, line: Line) -> Result<WebSocketStream<Line>,
 }
 
 impl Target for NostrTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.address.shown()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

@@ -23,7 +23,6 @@ use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
-use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, Timestamp};
 use crate::config::target::object_store::{ObjectStore, Operation};
@@ -40,12 +39,10 @@ const CYCLES_PER_LOOK: u64 = 20;
 
 /// See the module.
 pub struct ObjectStoreTarget {
-    name: Name,
     bucket: Arc<Bucket>,
     secret: Credential,
     prefix: String,
     operations: Vec<Operation>,
-    interval: Duration,
     timeout: Duration,
     tls_ca_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
@@ -71,13 +68,11 @@ impl ObjectStoreTarget {
             access_key_id: section.access_key_id,
         };
         Self {
-            recorder: Recorder::new(section.name.clone(), KIND),
-            name: section.name,
+            recorder: Recorder::new(section.name, KIND),
             bucket: Arc::new(bucket),
             secret,
             prefix: canary::prefix(&surroundings.agent),
             operations: section.operations,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             tls_ca_file: section.tls_ca_file,
             clock: surroundings.clock.clone(),
@@ -167,20 +162,12 @@ fn plain_endpoint(endpoint: &str) -> String {
 }
 
 impl Target for ObjectStoreTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         format!("{}/{}", self.bucket.endpoint, self.bucket.name)
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

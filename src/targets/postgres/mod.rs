@@ -240,10 +240,6 @@ impl PostgresTarget {
 }
 
 impl Target for PostgresTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -255,10 +251,6 @@ impl Target for PostgresTarget {
         } else {
             format!("{host}:{port}/{database}")
         }
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

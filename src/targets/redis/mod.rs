@@ -38,7 +38,6 @@ pub struct RedisTarget {
     database: u32,
     user: Option<String>,
     password: Credential,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
@@ -63,7 +62,6 @@ impl RedisTarget {
             database,
             user: section.user,
             password,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
         }
@@ -143,20 +141,12 @@ async fn ask(conversation: &mut Conversation, words: &[&str], course: &Course) -
 }
 
 impl Target for RedisTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.address.shown()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

@@ -2,11 +2,10 @@
 //!
 //! A field that a server does not have gives no series.
 
+use std::collections::BTreeMap;
+
 use crate::model::frame::Frame;
 use crate::model::series::Kind::{self, Counter, Gauge};
-
-/// Most databases that are told of; a server may have thousands.
-const MAX_DATABASES: usize = 64;
 
 /// Field of `INFO`, name of the series, kind.
 const FIELDS: [(&str, &str, Kind); 29] = [
@@ -50,14 +49,16 @@ pub fn write(info: &str, target: &str, frame: &mut Frame) {
             frame.family(name, kind, format!("{field} of INFO.")).push(&[("target", target)], value);
         }
     }
-    let databases = || fields().filter_map(|(field, text)| database(field, text)).take(MAX_DATABASES);
+    // By name, so that one that is told twice is there once.
+    let databases: BTreeMap<&str, [f64; 2]> =
+        fields().filter_map(|(field, text)| database(field, text)).collect();
     for (name, help, which) in [
         ("redis_db_keys", "Total number of keys by DB", 0),
         ("redis_db_keys_expiring", "Total number of expiring keys by DB", 1),
     ] {
         frame.gauge(name, help);
-        for (db, counts) in databases() {
-            frame.push(&[("db", db), ("target", target)], counts[which]);
+        for (db, counts) in &databases {
+            frame.push(&[("db", *db), ("target", target)], counts[which]);
         }
     }
 }
@@ -71,10 +72,16 @@ fn number(text: &str) -> Option<f64> {
     }
 }
 
+/// Databases that have series of their own; Redis has 16 unless told otherwise.
+const DATABASES: u32 = 64;
+
 /// `db0` and `keys=1,expires=0,avg_ttl=0`.
 fn database<'a>(field: &'a str, text: &str) -> Option<(&'a str, [f64; 2])> {
-    let digits = field.strip_prefix("db").filter(|digits| digits.len() <= 6)?;
-    digits.parse::<u32>().ok()?;
+    let number_of = field.strip_prefix("db")?.parse::<u32>().ok()?;
+    // A server chooses the text: no other spelling and no further number becomes a label.
+    if number_of >= DATABASES || field != format!("db{number_of}") {
+        return None;
+    }
     let of = |name: &str| {
         let mut pairs = text.split(',').filter_map(|pair| pair.split_once('='));
         pairs.find(|(known, _)| *known == name).and_then(|(_, value)| number(value))
@@ -89,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_no_figure_is_passed_over() {
         let info = "# Memory\r\nused_memory:1024\r\nmaxmemory:x\r\nrdb_last_bgsave_status:err\r\n\
-                    db0:keys=3,expires=1,avg_ttl=0\r\ndb1:keys=3\r\ndbsize:keys=1,expires=1\r\nnonsense\r\n::\r\n";
+                    db0:keys=3,expires=1,avg_ttl=0\r\ndb1:keys=3\r\ndbsize:keys=1,expires=1\r\ndb00:keys=1,expires=1\r\ndb64:keys=1,expires=1\r\nnonsense\r\n::\r\n";
         let mut frame = Frame::new();
         write(info, "r", &mut frame);
         let all: Vec<_> = frame.iter().map(|sample| (sample.key.to_owned(), sample.value)).collect();

@@ -33,7 +33,6 @@ const MAX_OUTPUT: usize = 64 << 10;
 pub struct SystemdTarget {
     name: Name,
     unit: String,
-    interval: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
@@ -45,7 +44,6 @@ impl SystemdTarget {
             recorder: Recorder::new(section.name.clone(), KIND),
             name: section.name,
             unit: section.unit,
-            interval: section.interval.0,
             timeout: section.timeout.0,
             clock: surroundings.clock.clone(),
         }
@@ -106,20 +104,12 @@ fn write(properties: &Properties, unit: &str, target: &str, frame: &mut Frame) {
 }
 
 impl Target for SystemdTarget {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn address(&self) -> String {
         self.unit.clone()
-    }
-
-    fn interval(&self) -> Duration {
-        self.interval
     }
 
     fn timeout(&self) -> Duration {

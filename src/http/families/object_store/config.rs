@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::base::units::Span;
+use crate::config::target::breaker::Breaker;
 use crate::config::target::object_store::{ObjectStore, Operation};
 use crate::http::auth::{Access, TargetsWrite};
 use crate::http::error::Problem;
@@ -14,12 +15,14 @@ use crate::http::routes::target_changes::Place;
 use crate::http::state::App;
 
 /// The family's name of a key, and where it stands in the section.
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("serviceName", "service_name"),
     ("checkInterval", "interval"),
     ("timeout", "timeout"),
     ("failureThreshold", "breaker.failure_threshold"),
     ("recoveryTimeout", "breaker.open_for"),
+    // Follows it, because the family knows no longest wait.
+    ("recoveryTimeout", "breaker.max_open_for"),
     ("monitoringWindow", "breaker.window"),
     ("slowCallThreshold", "breaker.slow_call"),
     ("slowResponseThreshold", "slow_response"),
@@ -98,6 +101,16 @@ pub struct MonitorPatch {
 }
 
 impl MonitorPatch {
+    /// Whether the longest wait is the default's or one that followed an earlier patch, so
+    /// nobody else's.
+    fn follows(&self, now: &ObjectStore) -> bool {
+        let Breaker { open_for, max_open_for, .. } = now.breaker;
+        let longest = self.recovery_timeout.unwrap_or_default();
+        max_open_for == Breaker::default().max_open_for
+            || max_open_for == open_for
+            || longest > millis(max_open_for)
+    }
+
     /// As a patch of the section.
     fn section(&self, now: &ObjectStore) -> Value {
         let span = |millis: u64| json!(Span::from_millis(millis));
@@ -118,9 +131,11 @@ impl MonitorPatch {
         put(&mut breaker, "open_for", self.recovery_timeout.map(span));
         put(&mut breaker, "window", self.monitoring_window.map(span));
         put(&mut breaker, "slow_call", self.slow_call_threshold.map(span));
-        // The family knows no longest wait: it must not be in the way of the first.
-        let longer = self.recovery_timeout.filter(|wait| *wait > millis(now.breaker.max_open_for));
-        put(&mut breaker, "max_open_for", longer.map(span));
+        // A longest wait must not be in the way of the first; no longer needed, it goes.
+        let longest = self.recovery_timeout.map(|wait| {
+            if wait > millis(Breaker::default().max_open_for) { span(wait) } else { Value::Null }
+        });
+        put(&mut breaker, "max_open_for", longest.filter(|_| self.follows(now)));
         if !breaker.is_empty() {
             section.insert(String::from("breaker"), Value::Object(breaker));
         }

@@ -21,6 +21,7 @@ use crate::model::query::Resolution;
 use crate::model::target::TargetStatus;
 use crate::store::{Store, StoreError};
 
+const KIND: &str = "object_store";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Which object store; absent, the only one.
@@ -108,8 +109,8 @@ pub fn by_operation(
     now: Timestamp,
 ) -> Result<HealthAnswer, StoreError> {
     let name = section.name.as_str();
-    let hour = operations::read(store, name, now.minus(HOUR), now)?;
-    let (probes, _) = store.probe_history(name, 200, 0)?;
+    let hour = operations::read(store, KIND, name, now.minus(HOUR), now)?;
+    let (probes, _) = store.probe_history(name, usize::MAX, 0)?;
     let part = status.map(|status| of_target(status, now));
     let mut answer = HealthAnswer {
         status: part.as_ref().map_or(Health::Unknown, |part| part.status),
@@ -226,7 +227,7 @@ pub fn metrics(
     name: &Name,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<MetricsAnswer, StoreError> {
-    let read = operations::read(store, name.as_str(), from, to)?;
+    let read = operations::read(store, KIND, name.as_str(), from, to)?;
     let metrics = read.operations.into_iter().map(|figures| (figures.operation.clone(), figures)).collect();
     Ok(MetricsAnswer { target: name.to_string(), from, to, resolutions: read.resolutions, metrics })
 }

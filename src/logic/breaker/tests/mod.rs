@@ -156,7 +156,7 @@ fn an_answer_about_configuration_closes_what_an_outage_opened() {
     core.step(Event::Probe(call(OutcomeClass::Alive)), at(2), || 1.0);
     guarded(&mut core, OutcomeClass::Alive, at(3));
     guarded(&mut core, OutcomeClass::Alive, at(4));
-    assert_eq!(core.state(), BreakerState::Closed);
+    assert_eq!((core.state(), core.failed_in_row()), (BreakerState::Closed, 0));
 }
 
 #[test]
@@ -183,9 +183,11 @@ fn an_operator_overrules_until_release() {
 
 #[test]
 fn no_clock_makes_it_stay_open_longer_than_configured() {
-    let saved = |remaining| Resumed { generation: 7, state: BreakerState::Open, attempt: 1, remaining };
+    let saved =
+        |remaining| Resumed { generation: 7, state: BreakerState::Open, attempt: 1, failures: 3, remaining };
     let core = Core::resume(SETTINGS, saved(Duration::from_secs(86_400)), at(5));
     assert_eq!((core.until(), core.generation()), (Some(at(5 + 120)), 7));
+    assert_eq!(core.failed_in_row(), 3);
     let core = Core::resume(SETTINGS, saved(Duration::from_secs(3)), at(5));
     assert_eq!(core.until(), Some(at(8)));
 }

@@ -239,6 +239,7 @@ proptest! {
             generation: core.generation(),
             state: core.state(),
             attempt: core.attempt(),
+            failures: core.failed_in_row(),
             remaining: left + Duration::from_secs(clock),
         };
         let mut resumed = Core::resume(RULES, saved, at(now));
