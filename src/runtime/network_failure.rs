@@ -70,13 +70,18 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<NetworkFailure> {
     found
 }
 
-/// The messages of the chain of `error`, outermost first, without repetitions.
+/// The messages of the chain of `error`, outermost first, without repetitions. Where
+/// no connection was made that is all there is to say, and what the libraries above
+/// call it is left out.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = inner(error);
     for _ in 0..DEPTH {
         let Some(error) = next else { break };
         let message = error.to_string();
+        if error.is::<DialError>() {
+            return message;
+        }
         if !text.contains(&message) {
             text.push_str(": ");
             text.push_str(&message);
@@ -142,6 +147,12 @@ mod tests {
         let refused = io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(of(&refused), Some(NetworkFailure::Refused));
         assert!(describe(&tls).contains("bad certificate"));
+    }
+
+    #[test]
+    fn a_connection_that_was_not_made_is_told_without_its_wrappings() {
+        let dns = DialError::Dns { host: String::from("nas"), reason: String::from("no address") };
+        assert_eq!(describe(&io::Error::other(dns)), "cannot resolve nas: no address");
     }
 
     #[test]
