@@ -31,7 +31,7 @@ use crate::config::load::Loaded;
 use crate::config::storage::Storage;
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
-use crate::engine::prober::Prober;
+use crate::engine::prober::{ProbeNowError, Prober};
 use crate::engine::sampler::{self, Sampler};
 use crate::engine::settings::Settings;
 use crate::http::{BuildInfo, Front, Listener, Services, serve};
@@ -210,10 +210,10 @@ impl Agent {
                 let prober = prober.get().cloned();
                 Box::pin(async move {
                     if !on {
-                        return Err(String::from("probing is off (`collect.enabled`)"));
+                        return Err(ProbeNowError::AllOff);
                     }
-                    let prober = prober.ok_or_else(|| String::from("the store is not open yet"))?;
-                    prober.probe_now(name.as_str()).await.map_err(|error| error.to_string())
+                    let prober = prober.ok_or(ProbeNowError::Starting)?;
+                    prober.probe_now(name.as_str()).await
                 })
             }),
             breakers: self.breakers.clone(),

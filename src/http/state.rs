@@ -14,6 +14,7 @@ use crate::base::id::Name;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
 use crate::engine::breaker_keeper::BreakerKeeper;
+use crate::engine::prober::ProbeNowError;
 use crate::engine::settings::Settings;
 use crate::model::host::HostView;
 use crate::model::probe::ProbeRecord;
@@ -23,8 +24,9 @@ use crate::runtime::supervisor::Supervisor;
 use crate::store::Store;
 
 /// Probes a target now, out of turn; an error says why that was not possible.
-pub type ProbeNow =
-    Arc<dyn Fn(Name) -> Pin<Box<dyn Future<Output = Result<ProbeRecord, String>> + Send>> + Send + Sync>;
+pub type ProbeNow = Arc<
+    dyn Fn(Name) -> Pin<Box<dyn Future<Output = Result<ProbeRecord, ProbeNowError>> + Send>> + Send + Sync,
+>;
 
 /// Open event streams, WebSocket and SSE together.
 const LIVE_STREAMS: usize = 64;

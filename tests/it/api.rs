@@ -259,6 +259,9 @@ async fn targets_their_history_and_a_probe_out_of_turn() {
     let probed = app.ask_as_admin(probe("pg1")).await;
     assert_eq!((probed.status, probed.json()["class"].as_str()), (200, Some("ok")));
     assert_eq!(app.ask_as_admin(probe("gone")).await.problem(), "prober_unavailable");
+    app.targets.send_replace(vec![target("off", OutcomeClass::Hard)].into());
+    let off = app.ask_as_admin(probe("off")).await;
+    assert_eq!((off.status, off.problem().as_str()), (409, "switched_off"));
 }
 
 #[tokio::test]

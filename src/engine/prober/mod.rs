@@ -53,6 +53,10 @@ pub enum ProbeNowError {
     Unknown { name: String },
     #[error("the target `{name}` is switched off")]
     Off { name: String },
+    #[error("probing is off (`collect.enabled`)")]
+    AllOff,
+    #[error("the store is not open yet")]
+    Starting,
     #[error("the target `{name}` has too many probes waiting")]
     Busy { name: String },
     #[error("the target `{name}` was not probed within {}ms", waited.as_millis())]

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use crate::base::id::Name;
 use crate::base::time::Timestamp;
 use crate::engine::operations;
+use crate::engine::prober::ProbeNowError;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
@@ -118,13 +119,26 @@ async fn probe(
 /// Probes the target out of turn.
 ///
 /// # Errors
-/// 503 where it is not probed at all or does not end.
+/// 409 where it is switched off, 503 where the probe does not come or does not end.
 pub async fn probe_now(app: &App, name: Name) -> Result<ProbeRecord, Problem> {
+    let late = ProbeNowError::Late { name: name.to_string(), waited: PROBE_DEADLINE };
     let record = tokio::time::timeout(PROBE_DEADLINE, (app.services.probe)(name)).await;
-    let record = record.unwrap_or_else(|_| Err(String::from("the target's worker does not answer")));
-    record.map_err(|reason| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "prober_unavailable", reason).retry_after(5)
-    })
+    Ok(record.unwrap_or(Err(late))?)
+}
+
+impl From<ProbeNowError> for Problem {
+    fn from(error: ProbeNowError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ProbeNowError::Unknown { .. } => Self::not_found(detail),
+            ProbeNowError::Off { .. } | ProbeNowError::AllOff => {
+                Self::new(StatusCode::CONFLICT, "switched_off", detail)
+            }
+            ProbeNowError::Starting | ProbeNowError::Busy { .. } | ProbeNowError::Late { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "prober_unavailable", detail).retry_after(5)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

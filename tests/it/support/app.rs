@@ -13,6 +13,7 @@ use holdfast::base::time::{Clock, ManualClock, Timestamp};
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
 use holdfast::engine::breaker_keeper::BreakerKeeper;
+use holdfast::engine::prober::ProbeNowError;
 use holdfast::engine::settings::Settings;
 use holdfast::http::{BuildInfo, Front, Listener, Services, serve};
 use holdfast::logic::token::{ENTROPY, mint};
@@ -218,10 +219,12 @@ fn host_view() -> HostView {
 }
 
 /// `panics` panics, `gone` has no worker, every other target answers.
-fn probed(name: &Name) -> Result<ProbeRecord, String> {
+fn probed(name: &Name) -> Result<ProbeRecord, ProbeNowError> {
+    let name_of = || name.to_string();
     match name.as_str() {
         "panics" => panic!("secret-of-the-handler"),
-        "gone" => Err(String::from("the target `gone` has too many probes waiting")),
+        "gone" => Err(ProbeNowError::Busy { name: name_of() }),
+        "off" => Err(ProbeNowError::Off { name: name_of() }),
         _ => Ok(record(name.as_str(), OutcomeClass::Ok)),
     }
 }

@@ -62,7 +62,7 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
     return (
       <Tile title={title} tone="off" word="none yet">
         <p class="muted tile-text">
-          Add lines like these to <code>{configFile.value ?? "/etc/holdfast/holdfast.toml"}</code> and restart the agent:
+          Add lines like these to <code>{configFile.value ?? "/etc/holdfast/holdfast.toml"}</code> and reload the agent (SIGHUP), or restart it:
         </p>
         <Command text={example} label={`configuration of a target, ${title}`} />
       </Tile>
