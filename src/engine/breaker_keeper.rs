@@ -95,26 +95,29 @@ impl BreakerKeeper {
     ) -> Result<BreakerView, TellError> {
         let _one_at_a_time = self.saving.lock().await;
         let breaker = self.breakers.get(name).ok_or_else(|| TellError::Unknown { name: name.to_owned() })?;
-        breaker.tell(command, who);
+        let changed = breaker.tell(command, who);
         // Also what an earlier command changed and could not be saved.
         let Some(unsaved) = breaker.unsaved() else { return Ok(breaker.view()) };
         let transition = unsaved.transitions.last();
-        let detail = transition.map(|done| format!("{} -> {}", done.from.word(), done.to.word()));
-        let audit = AuditEntry {
+        // What the breaker did by itself is nobody's deed.
+        let deed = transition.filter(|_| changed);
+        let audit = deed.map(|done| AuditEntry {
             at: self.clock.now(),
             who: who.to_owned(),
             action: format!("breaker.{}", word(command)),
             object: name.to_owned(),
-            detail: detail.unwrap_or_default(),
-        };
+            detail: format!("{} -> {}", done.from.word(), done.to.word()),
+        });
         let writes = vec![self.put(name, &unsaved.saved)];
-        let committed = self.store.commit(Change { writes, audit: Some(audit.clone()) }).await;
+        let committed = self.store.commit(Change { writes, audit: audit.clone() }).await;
         if let Err(reason) = committed {
-            self.owe(audit);
+            audit.into_iter().for_each(|audit| self.owe(audit));
             return Err(TellError::Unsaved { name: name.to_owned(), reason });
         }
         breaker.saved(&unsaved);
         unsaved.transitions.iter().for_each(|transition| self.publish(name, transition));
+        // A row that an earlier try could not write; if it fails, the keeper goes on.
+        let _ = self.pay().await;
         Ok(breaker.view())
     }
 

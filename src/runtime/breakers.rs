@@ -130,3 +130,54 @@ impl Breakers {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::time::{ManualClock, Timestamp};
+    use crate::model::breaker::{BreakerCommand, BreakerState};
+
+    const SETTINGS: Settings = Settings {
+        failure_threshold: 3,
+        window: Duration::from_secs(300),
+        minimum_calls: 10,
+        failure_share: 0.5,
+        slow_call: Duration::from_secs(2),
+        slow_share: 0.8,
+        open_for: Duration::from_secs(60),
+        max_open_for: Duration::from_secs(600),
+        half_open_calls: 2,
+        close_after: 2,
+        call_timeout: Duration::from_secs(5),
+    };
+
+    #[test]
+    fn the_state_of_another_server_is_not_resumed() {
+        let clock = Arc::new(ManualClock::at(Timestamp(0)));
+        let first = Breakers::new(clock.clone(), BTreeMap::new());
+        first.of("pg1", "postgres/a", SETTINGS).tell(BreakerCommand::ForceOpen, "test");
+        let (changed, _) = first.unsaved();
+        let saved = |name: &str| {
+            let state = changed[0].unsaved.saved.clone();
+            BTreeMap::from([(name.to_owned(), (first.identity("pg1").unwrap(), state))])
+        };
+        let resumed =
+            |identity| Breakers::new(clock.clone(), saved("pg1")).of("pg1", identity, SETTINGS).state();
+        assert_eq!(resumed("postgres/a"), BreakerState::ForcedOpen);
+        assert_eq!(resumed("postgres/b"), BreakerState::Closed);
+    }
+
+    #[test]
+    fn what_is_no_longer_configured_is_to_be_deleted_unless_it_comes_back() {
+        let breakers = Breakers::new(Arc::new(ManualClock::at(Timestamp(0))), BTreeMap::new());
+        breakers.of("pg1", "a", SETTINGS);
+        breakers.of("pg2", "a", SETTINGS);
+        breakers.keep_only(&BTreeSet::from(["pg2"]));
+        assert_eq!(breakers.unsaved().1, ["pg1"]);
+        assert!(breakers.get("pg1").is_none());
+        breakers.of("pg1", "a", SETTINGS);
+        assert!(breakers.unsaved().1.is_empty());
+    }
+}

@@ -317,6 +317,21 @@ async fn an_operator_steers_a_breaker_with_an_audit_row_and_it_survives() {
     assert_eq!(app.get("/api/v1/targets/none/breaker").await.problem(), "not_found");
 }
 
+#[tokio::test]
+async fn a_command_that_cannot_be_saved_is_never_answered_as_done() {
+    let app = TestApp::start().await;
+    app.registry.of("pg1", "postgres/h", SETTINGS);
+    let post = || Ask::post("/api/v1/targets/pg1/breaker/force-open", "application/json", "");
+    let writer = app.token(Scope::TargetsWrite).await;
+    app.store().close(0).await.expect("closed");
+    // The second changes nothing in memory, and still is not on the disk.
+    for _ in 0..2 {
+        let answer = app.ask(post().bearer(writer.expose())).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "store_unavailable"));
+    }
+    assert_eq!(app.registry.get("pg1").expect("a breaker").state(), BreakerState::ForcedOpen);
+}
+
 /// Waits until an event of a breaker with `text` in it comes.
 fn hear(agent: &Agent, text: &str) {
     let mut stream = std::net::TcpStream::connect(agent.address).expect("it listens");

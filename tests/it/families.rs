@@ -105,6 +105,32 @@ async fn the_object_store_is_shown_by_operation() {
 }
 
 #[tokio::test]
+async fn figures_of_fast_probes_are_read_in_pieces() {
+    const PROBES: u64 = 110_000;
+    let app = TestApp::with(BUCKET).await;
+    for number in 0..PROBES {
+        let at = NOW.minus(Duration::from_millis((PROBES - number) * 100));
+        let good = number % 10 != 0;
+        let labels = [("kind", "object_store"), ("operation", "get"), ("target", "s3")];
+        let mut frame = Frame::new();
+        frame
+            .gauge("holdfast_probe_operation_success", "x")
+            .push(&labels, f64::from(u8::from(good)))
+            .gauge("holdfast_probe_operation_duration_seconds", "x")
+            .push(&labels, 0.001 * (number % 100) as f64)
+            .gauge("holdfast_probe_operation_slow", "x")
+            .push(&labels, f64::from(u8::from(number % 100 == 99)));
+        app.store().append("object_store/s3", at, &frame);
+    }
+    let metrics = app.get("/api/health/metrics?hours=24").await.json();
+    let get = &metrics["metrics"]["get"];
+    assert_eq!((&get["total"], &get["failed"]), (&json!(PROBES), &json!(PROBES / 10)), "{metrics}");
+    assert_eq!(get["slow"], PROBES / 100);
+    let p99 = get["p99"].as_f64().unwrap();
+    assert!((p99 - 99.0).abs() < 1e-3, "{metrics}");
+}
+
+#[tokio::test]
 async fn its_breaker_is_shown_and_reset() {
     let app = with_bucket().await;
     let breaker = app.registry.get("s3").unwrap();
