@@ -13,5 +13,6 @@ pub mod probe;
 pub mod query;
 pub mod selector;
 pub mod series;
+pub mod severity;
 pub mod target;
 pub mod worker;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// The layers of `src/`, lowest first; modules on one line may not import each
 /// other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["base"],
     &["model"],
-    &["config", "logic", "promql"],
+    &["promql"],
+    &["config", "logic"],
     &["store", "runtime"],
-    &["collectors", "targets"],
+    &["channels", "collectors", "targets"],
     &["engine"],
     &["http"],
     &["app", "cli"],
