@@ -3,16 +3,20 @@
 //! One file per noun, no behaviour beyond what keeps a value valid.
 
 pub mod access;
+pub mod alert;
 pub mod breaker;
 pub mod event;
 pub mod frame;
 pub mod health;
 pub mod host;
+pub mod notice;
 pub mod operation;
 pub mod probe;
 pub mod query;
+pub mod rule;
 pub mod selector;
 pub mod series;
 pub mod severity;
+pub mod silence;
 pub mod target;
 pub mod worker;
