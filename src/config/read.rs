@@ -249,7 +249,9 @@ impl<'de> Deserializer<'de> for Scalar<'_> {
                 (_, Some(number), _) => visitor.visit_i64(number),
                 (_, _, number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
             },
-            Value::Object(_) => Err(serde::de::Error::invalid_type(Unexpected::Map, &visitor)),
+            Value::Object(entries) => {
+                visitor.visit_map(Pairs { leaf: self.0, entries: entries.iter(), value: None })
+            }
         }
     }
 
@@ -341,6 +343,35 @@ impl<'de> serde::de::VariantAccess<'de> for Word<'_> {
         _visitor: V,
     ) -> Result<V::Value, Fault> {
         Err(serde::de::Error::custom("a word cannot carry a value"))
+    }
+}
+
+/// A table whose keys are free, such as labels: one value as a whole.
+struct Pairs<'a> {
+    leaf: &'a Leaf,
+    entries: serde_json::map::Iter<'a>,
+    value: Option<(&'a String, &'a Value)>,
+}
+
+impl<'de> MapAccess<'de> for Pairs<'_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.value = self.entries.next();
+        let Some((name, _)) = self.value else { return Ok(None) };
+        let key = seed.deserialize(name.as_str().into_deserializer());
+        key.map(Some).map_err(|fault: Fault| {
+            fault.at(self.leaf.value_origin(None)).within(Step::Key(name.clone()))
+        })
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let Some((name, value)) = self.value else {
+            return Err(serde::de::Error::custom("a value was read before its key"));
+        };
+        let inner = Leaf::new(value.clone(), self.leaf.origin.clone());
+        let origin = self.leaf.value_origin(None);
+        seed.deserialize(Scalar(&inner)).map_err(|fault| fault.at(origin).within(Step::Key(name.clone())))
     }
 }
 
