@@ -360,9 +360,8 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
         self.value = self.entries.next();
         let Some((name, _)) = self.value else { return Ok(None) };
         let key = seed.deserialize(name.as_str().into_deserializer());
-        key.map(Some).map_err(|fault: Fault| {
-            fault.at(self.leaf.value_origin(None)).within(Step::Key(name.clone()))
-        })
+        key.map(Some)
+            .map_err(|fault: Fault| fault.at(self.leaf.value_origin(None)).within(Step::Key(name.clone())))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {

@@ -67,8 +67,14 @@ fn fold(
     tally: &mut Tally,
     resolutions: &mut Vec<Resolution>,
 ) -> Result<(), StoreError> {
-    let query =
-        SamplesQuery { selector: selector.clone(), from, to, max_series: 3, max_samples: MOST_SAMPLES };
+    let query = SamplesQuery {
+        selector: selector.clone(),
+        from,
+        to,
+        finest: Resolution::Raw,
+        max_series: 3,
+        max_samples: MOST_SAMPLES,
+    };
     let samples = match store.samples(&query) {
         Ok(samples) => samples,
         Err(StoreError::TooManySamples { .. }) if to.since(from) > SHORTEST => {

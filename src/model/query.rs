@@ -119,6 +119,9 @@ pub struct SamplesQuery {
     pub from: Timestamp,
     /// Included.
     pub to: Timestamp,
+    /// Nothing finer is read from the file: a day of minutes is a sixtieth of the work.
+    /// What is in memory is always raw.
+    pub finest: Resolution,
     /// Refuse when more series match.
     pub max_series: usize,
     /// Refuse when there are more samples and rows than this; so it bounds the memory

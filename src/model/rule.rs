@@ -203,3 +203,19 @@ impl Rule {
         }
     }
 }
+
+/// A rule as it is for some instances.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Variant {
+    /// Instances with all of these labels.
+    pub labels: BTreeMap<String, String>,
+    /// `None`: they are no alerts.
+    pub rule: Option<Rule>,
+}
+
+/// A rule with what is different for some of its instances; the first that matches counts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RuleOf {
+    pub rule: Rule,
+    pub variants: Vec<Variant>,
+}

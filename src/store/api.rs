@@ -165,6 +165,17 @@ pub enum StoreCondition {
     DiskFull,
 }
 
+/// See [`super::Store::newest`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewestSample {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    pub value: f64,
+    /// Samples that the series has had, to within a wrap: one more than last time says
+    /// that this is the only new one.
+    pub count: u32,
+}
+
 /// See [`super::Store::visit_latest`].
 #[derive(Clone, Copy, Debug)]
 pub struct LatestSample<'a> {

@@ -47,8 +47,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use api::{
-    AppendReport, Change, ImportReport, ImportSample, LatestSample, OpenReport, StoreCondition, StoreError,
-    StoreOptions, StoreStats, Write,
+    AppendReport, Change, ImportReport, ImportSample, LatestSample, NewestSample, OpenReport, StoreCondition,
+    StoreError, StoreOptions, StoreStats, Write,
 };
 
 use crate::base::time::{Clock, Timestamp};
@@ -153,6 +153,19 @@ impl Store {
         let keys = lock(&self.inner.shared.front).head.keys();
         let found = search.among(&keys, limit)?;
         Ok(lock(&self.inner.shared.front).head.describe(found, oldest))
+    }
+
+    /// Ids and keys of all series at this moment, families together: one pointer, which
+    /// is another as soon as a series comes or goes. For those who ask the same again
+    /// and again.
+    pub fn keys(&self) -> ring::Keys {
+        lock(&self.inner.shared.front).head.keys()
+    }
+
+    /// Calls `visit` with the last sample of each of `ids` that has one, and its index.
+    /// Appends wait meanwhile.
+    pub fn newest(&self, ids: &[u32], visit: &mut dyn FnMut(usize, NewestSample)) {
+        lock(&self.inner.shared.front).head.newest(ids, visit);
     }
 
     /// Calls `visit` for every series with a value not older than `lookback`, in key

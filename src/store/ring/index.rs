@@ -120,6 +120,8 @@ pub(super) struct Series {
     pub first: i64,
     pub last: i64,
     pub last_value: f64,
+    /// Samples since it is known here; wraps around.
+    pub count: u32,
     /// The stored row does not have this `last` yet.
     pub stale: bool,
     /// The stored row does not exist yet.
@@ -307,7 +309,7 @@ impl Index {
     fn build(&mut self, key: &str, family: &str, kind: Kind, help: &str) -> Series {
         let family = self.family(family, kind, help);
         let key = Arc::from(key);
-        Series { key, family, first: 0, last: NEVER, last_value: 0.0, stale: false, unsaved: false }
+        Series { key, family, first: 0, last: NEVER, last_value: 0.0, count: 0, stale: false, unsaved: false }
     }
 
     fn family(&mut self, name: &str, kind: Kind, help: &str) -> u32 {
@@ -350,6 +352,7 @@ impl Index {
     /// Notes a sample in the row of its series.
     pub(super) fn note(&mut self, id: u32, at: i64, value: f64) {
         if let Some(series) = self.get_mut(id) {
+            series.count = series.count.wrapping_add(1);
             if at >= series.last {
                 series.last = at;
                 series.last_value = value;

@@ -17,7 +17,7 @@ use super::recent::Recent;
 use crate::base::time::Timestamp;
 use crate::model::query::SeriesInfo;
 use crate::model::selector::Selector;
-use crate::store::{LatestSample, StoreError};
+use crate::store::{LatestSample, NewestSample, StoreError};
 
 impl Head {
     /// The samples of `ids` (ascending) in `(from, to]` that are in memory.
@@ -52,6 +52,15 @@ impl Head {
     pub fn latest(&self, key: &str) -> Option<(Timestamp, f64)> {
         let series = self.index.get(self.index.find(key)?)?;
         (series.last != NEVER).then_some((Timestamp(series.last), series.last_value))
+    }
+
+    /// Visits the last sample of each of `ids` that has one: index in `ids`, sample.
+    pub fn newest(&self, ids: &[u32], visit: &mut dyn FnMut(usize, NewestSample)) {
+        for (index, id) in ids.iter().enumerate() {
+            if let Some(series) = self.index.get(*id).filter(|series| series.last != NEVER) {
+                visit(index, NewestSample { at: series.last, value: series.last_value, count: series.count });
+            }
+        }
     }
 
     /// Visits the last sample of every series that has one after `since`,

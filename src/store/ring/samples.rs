@@ -29,6 +29,7 @@ pub struct SamplesPlan {
     recent: Recent,
     /// What stored blobs answer for.
     stored: Range<i64>,
+    finest: Resolution,
     limit: usize,
 }
 
@@ -39,7 +40,8 @@ impl Head {
         let asked = Asked::new(found);
         let (from, to) = (query.from.millis(), query.to.millis());
         let recent = self.recent(&asked.ids, from.max(self.compacted_through().millis()), to);
-        SamplesPlan { asked, recent, stored: from..to.min(self.stored_through), limit: query.max_samples }
+        let stored = from..to.min(self.stored_through);
+        SamplesPlan { asked, recent, stored, finest: query.finest, limit: query.max_samples }
     }
 }
 
@@ -55,7 +57,9 @@ impl SamplesPlan {
         gathered.close();
         let mut reading = Reading::new(blobs, ids, &mut gathered);
         reading.used.extend(recent.then_some(Resolution::Raw));
-        let order = [Resolution::Raw, Resolution::Minute, Resolution::Hour];
+        // What is finer than wanted comes last: it is all there is where a tier is damaged.
+        let mut order = [Resolution::Raw, Resolution::Minute, Resolution::Hour];
+        order.sort_by_key(|resolution| *resolution < self.finest);
         reading.stretch(self.stored.clone(), order)?;
         let (resolutions, damaged) = reading.finish();
         let series = self.asked.answer(gathered.series, |one, key| one.finish(key));

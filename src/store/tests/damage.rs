@@ -127,6 +127,7 @@ fn a_damaged_hour_is_answered_by_its_minutes_and_named() {
     let samples = store
         .samples(&SamplesQuery {
             selector: Selector::name("test_value"),
+            finest: crate::model::query::Resolution::Raw,
             from: Timestamp(START),
             to: Timestamp(START + 2 * HOUR),
             max_series: 2,

@@ -82,6 +82,7 @@ fn stored(store: &Store, now: i64) -> [BTreeMap<i64, f64>; 2] {
 fn sampled(store: &Store, now: i64) -> [BTreeMap<i64, f64>; 2] {
     let question = SamplesQuery {
         selector: Selector::name("test_value"),
+        finest: crate::model::query::Resolution::Raw,
         from: Timestamp(START - 401 * STEP),
         to: Timestamp(now),
         max_series: 10,

@@ -14,6 +14,7 @@ fn question(name: &str, from: i64, to: i64) -> SamplesQuery {
         selector: Selector::name(name),
         from: Timestamp(from),
         to: Timestamp(to),
+        finest: Resolution::Raw,
         max_series: 100,
         max_samples: 1_000_000,
     }
@@ -242,4 +243,34 @@ fn a_directory_that_is_damaged_leaves_the_other_hours() {
     assert_eq!(bits(answer.series[0].samples()), expected);
     let range = rig.query("count", START + HOUR_MS, START + 3 * HOUR_MS, MINUTE_MS, 300_000);
     assert_eq!((range.damaged.len(), range.series.len()), (3, 1));
+}
+
+#[test]
+fn minutes_are_enough_where_that_is_said() {
+    let rig = history(3, 7);
+    let (from, to) = (START, START + 4 * HOUR_MS);
+    let whole = question("noise", from, to);
+    let fine = only(ask(&rig, &whole).unwrap());
+    let coarse = only(ask(&rig, &SamplesQuery { finest: Resolution::Minute, ..whole }).unwrap());
+    assert!(fine.rows.is_empty() && coarse.rows.len() > 60, "{} rows", coarse.rows.len());
+    check_all(&rig, "noise", &coarse, from, to);
+}
+
+#[test]
+fn the_newest_sample_says_whether_it_is_the_only_new_one() {
+    let mut rig = Rig::new();
+    rig.tick("a", START, &[("x", 1.0), ("y", 2.0)]);
+    let ids: Vec<u32> = rig.head.keys().iter().map(|(id, _)| *id).collect();
+    let newest = |rig: &Rig| {
+        let mut seen = Vec::new();
+        rig.head.newest(&ids, &mut |index, sample| seen.push((index, sample.at, sample.value, sample.count)));
+        seen
+    };
+    assert_eq!(newest(&rig), [(0, START, 1.0, 1), (1, START, 2.0, 1)]);
+    let keys = rig.head.keys();
+    rig.tick("a", START + 1000, &[("x", 3.0)]);
+    assert_eq!(newest(&rig), [(0, START + 1000, 3.0, 2), (1, START, 2.0, 1)]);
+    assert!(std::sync::Arc::ptr_eq(&keys, &rig.head.keys()), "no series came or went");
+    rig.tick("a", START + 2000, &[("z", 0.0)]);
+    assert!(!std::sync::Arc::ptr_eq(&keys, &rig.head.keys()));
 }
