@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::environment::Environment;
+use super::rule;
 use super::target::{Common, KINDS, Section};
 use crate::base::units::{ByteSize, Span};
 
@@ -34,6 +35,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.interval("collect.interval", config.collect.interval);
     checker.origins(config);
     checker.targets(config);
+    checker.rules(config);
     checker.findings
 }
 
@@ -141,6 +143,13 @@ impl Checker<'_> {
             self.target(&key, section);
             section.check(&key, self);
         }
+    }
+
+    fn rules(&mut self, config: &Config) {
+        if config.rule.len() > rule::MOST {
+            self.say("rule", format!("{} rules, expected at most {}", config.rule.len(), rule::MOST));
+        }
+        rule::rules(&config.rule, &mut |name, key, message| self.say(format!("rule[{name}].{key}"), message));
     }
 
     /// What all kinds have.

@@ -21,7 +21,8 @@ const PREFIX: &str = "HOLDFAST_";
 const OTHERS: [&str; 5] =
     ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
 /// Plain names that other programs of the same families use.
-const PLAIN: [(&str, &str); 3] = [
+const PLAIN: [(&str, &str); 4] = [
+    ("ALERTING_ENABLED", "alerting.enabled"),
     ("MONITORING_AUTO_START", "collect.enabled"),
     ("ENABLE_METRICS", "metrics.enabled"),
     ("METRICS_PORT", "metrics.listen"),

@@ -7,6 +7,7 @@
 //! cannot say ([`check`]). Wrong would be to read a setting anywhere else: it
 //! would have no origin, no pin and no place in `config show`.
 
+pub mod alerting;
 pub mod auth;
 pub mod check;
 pub mod collect;
@@ -21,6 +22,7 @@ pub mod overlay;
 pub mod problem;
 pub mod read;
 pub mod reserved;
+pub mod rule;
 pub mod schema;
 pub mod storage;
 pub mod target;
@@ -41,9 +43,11 @@ pub struct Config {
     pub listen: Vec<String>,
     pub data_dir: PathBuf,
     pub auth: auth::Auth,
+    pub alerting: alerting::Alerting,
     pub collect: collect::Collect,
     pub storage: storage::Storage,
     pub target: target::Targets,
+    pub rule: Vec<rule::RuleSection>,
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
@@ -55,9 +59,11 @@ impl Default for Config {
             listen: vec![String::from("127.0.0.1:3003")],
             data_dir: PathBuf::from("/var/lib/holdfast"),
             auth: auth::Auth::default(),
+            alerting: alerting::Alerting::default(),
             collect: collect::Collect::default(),
             storage: storage::Storage::default(),
             target: target::Targets::default(),
+            rule: Vec::new(),
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),

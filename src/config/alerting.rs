@@ -1,0 +1,21 @@
+//! `[alerting]`
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::units::Span;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerting {
+    /// Evaluate rules at all.
+    pub enabled: bool,
+    /// After a start, an empty answer resolves nothing for so long: series must come
+    /// back first.
+    pub start_grace: Span,
+}
+
+impl Default for Alerting {
+    fn default() -> Self {
+        Self { enabled: true, start_grace: Span::from_secs(120) }
+    }
+}
