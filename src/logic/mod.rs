@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here reads a clock, waits, or performs I/O; time and
 //! randomness are arguments.
 
+pub mod alert;
 pub mod breaker;
 pub mod health;
 pub mod openmetrics;

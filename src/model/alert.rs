@@ -99,6 +99,9 @@ pub struct ManualResolve {
     pub by: String,
     pub at: Timestamp,
     pub notes: String,
+    /// The condition was true then and was not false since: nothing fires again until it
+    /// was, or until the rule's `re_raise_after` is over.
+    pub holds: bool,
 }
 
 /// What happened to an alert.
@@ -149,10 +152,12 @@ pub struct Step {
 pub const MOST_STEPS: usize = 64;
 
 /// See the module.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Alert {
     /// Unique over all time; sorts by the time of its start.
     pub id: String,
+    /// Which label set of the rule, or which event, it is about: the same in every episode.
+    pub key: String,
     /// Name of the rule, or of the kind of event.
     pub rule: String,
     /// The whole label set, `alertname` and `severity` included, as Prometheus has it.
@@ -169,7 +174,7 @@ pub struct Alert {
     pub severity: Severity,
     /// The worst level of this episode.
     pub peak: Severity,
-    /// Left out while there is none, as for events.
+    /// The last one known; left out where there never was one, as for events.
     pub value: Option<f64>,
     /// The limit that the value is beyond.
     pub threshold: Option<f64>,
@@ -182,7 +187,7 @@ pub struct Alert {
     pub updated_at: Timestamp,
     pub acknowledged: Option<Acknowledgement>,
     pub manual: Option<ManualResolve>,
-    /// Until when it is called flapping.
+    /// It comes and goes too often to be told each time.
     pub flapping: bool,
     /// An event: when it ends by itself.
     pub expires_at: Option<Timestamp>,
