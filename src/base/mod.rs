@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod id;
+pub mod prometheus_duration;
 pub mod secret;
 pub mod time;
 pub mod units;

@@ -16,6 +16,7 @@ pub mod regex;
 pub mod selector;
 pub mod source;
 pub mod subset;
+pub mod template;
 
 mod display;
 
