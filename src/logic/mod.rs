@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod breaker;
 pub mod health;
+pub mod notify;
 pub mod openmetrics;
 pub mod operations;
 pub mod token;

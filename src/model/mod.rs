@@ -13,6 +13,7 @@ pub mod notice;
 pub mod operation;
 pub mod probe;
 pub mod query;
+pub mod route;
 pub mod rule;
 pub mod selector;
 pub mod series;

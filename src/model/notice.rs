@@ -13,7 +13,9 @@ use super::severity::Severity;
 use crate::base::time::Timestamp;
 
 /// Why somebody is told.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticeKind {
     Firing,
@@ -22,6 +24,8 @@ pub enum NoticeKind {
     /// Told before, and nobody acknowledged it since.
     Repeat,
     Escalation,
+    /// It comes and goes: nothing more is said before it is steady.
+    Flapping,
     Resolved,
     /// What quiet hours held back.
     Digest,
@@ -29,12 +33,24 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    pub const ALL: [Self; 8] = [
+        Self::Firing,
+        Self::Worsened,
+        Self::Repeat,
+        Self::Escalation,
+        Self::Flapping,
+        Self::Resolved,
+        Self::Digest,
+        Self::Test,
+    ];
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Firing => "firing",
             Self::Worsened => "worsened",
             Self::Repeat => "repeat",
             Self::Escalation => "escalation",
+            Self::Flapping => "flapping",
             Self::Resolved => "resolved",
             Self::Digest => "digest",
             Self::Test => "test",
@@ -72,8 +88,26 @@ pub enum NoticeState {
     Refused,
     /// Not delivered before its time was over.
     Expired,
-    /// Everything in it was over before anybody was told, and one message said so.
+    /// What it said stands in another row, which is named in its last attempt.
     Collapsed,
+}
+
+impl NoticeState {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Delivered, Self::Refused, Self::Expired, Self::Collapsed];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Collapsed => "collapsed",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
 }
 
 /// One attempt to deliver.
@@ -110,7 +144,10 @@ pub struct Notice {
     pub state: NoticeState,
     /// How often it was tried.
     pub tries: u32,
+    /// At most [`MOST_ATTEMPTS`], oldest first.
     pub attempts: Vec<Attempt>,
+    /// When it left the outbox.
+    pub finished_at: Option<Timestamp>,
 }
 
 impl Notice {
@@ -118,4 +155,41 @@ impl Notice {
     pub fn severity(&self) -> Severity {
         self.alerts.iter().map(|alert| alert.severity).max().unwrap_or_default()
     }
+}
+
+/// What one channel knows of one alert. There is one as soon as a row was made.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    pub channel: String,
+    /// It was told that the alert fires.
+    pub fired: bool,
+    /// It was told that the alert ended, or that was given up.
+    pub over: bool,
+    /// It was told that the alert flaps, and not yet how that ended.
+    pub flapping: bool,
+    /// The newest step that was put into a row for it.
+    pub step: u32,
+    /// The level that was put into a row for it.
+    pub severity: Severity,
+    /// Messages without a step of their own, so far; part of their ids.
+    pub repeats: u32,
+    /// When the last row was made or left the outbox: repeats count from here.
+    pub at: Timestamp,
+}
+
+/// What all channels know of one alert; stored beside it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Telling {
+    /// Id of the alert.
+    pub alert: String,
+    /// The step at which an acknowledgement ended: who was told before is told anew.
+    pub rearmed: u32,
+    /// Escalations count from here rather than from when it fired.
+    pub counted_from: Option<Timestamp>,
+    /// Escalations that are done.
+    pub escalated: u32,
+    /// It is over, and was known well enough to mute its children.
+    pub explained: bool,
+    /// At most one of each channel.
+    pub channels: Vec<Told>,
 }

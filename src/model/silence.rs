@@ -20,6 +20,9 @@ pub struct Silence {
     pub ends_at: Timestamp,
     pub created_by: String,
     pub comment: String,
+    /// Planned work rather than noise; mutes the same.
+    #[serde(default)]
+    pub maintenance: bool,
     #[serde(with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,

@@ -1,0 +1,6 @@
+//! The notifier as its users see it: what is sent to whom, and when.
+
+mod stage;
+
+mod causes;
+mod routes;
