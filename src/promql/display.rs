@@ -134,24 +134,26 @@ fn write_shift(out: &mut Formatter<'_>, shift: Shift) -> fmt::Result {
 const TAKEN: [&str; 8] = ["on", "ignoring", "group_left", "group_right", "bool", "atan2", "inf", "nan"];
 
 fn write_matchers(out: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
+    let plain = |matcher: &Matcher| {
+        let name = matcher.value.as_str();
+        matcher.label == NAME
+            && matcher.op == MatchOp::Equal
+            && is_metric_name(name)
+            && !TAKEN.iter().any(|word| word.eq_ignore_ascii_case(name))
+    };
     let mut matchers = selector.matchers.as_slice();
-    let plain =
-        |name: &str| is_metric_name(name) && !TAKEN.iter().any(|word| word.eq_ignore_ascii_case(name));
-    let mut open = String::from("{");
-    if let [first, rest @ ..] = matchers {
-        if first.label == NAME && first.op == MatchOp::Equal && plain(&first.value) {
-            let alone = !rest.iter().any(|other| other.label == NAME);
-            if alone {
-                out.write_str(&first.value)?;
-                matchers = rest;
-                if rest.is_empty() {
-                    return Ok(());
-                }
-            }
+    if let [first, rest @ ..] = matchers
+        && plain(first)
+        && !rest.iter().any(|other| other.label == NAME)
+    {
+        out.write_str(&first.value)?;
+        matchers = rest;
+        if rest.is_empty() {
+            return Ok(());
         }
     }
-    for Matcher { label, op, value } in matchers {
-        out.write_str(&open)?;
+    for (at, Matcher { label, op, value }) in matchers.iter().enumerate() {
+        out.write_char(if at == 0 { '{' } else { ',' })?;
         write_label(out, label)?;
         out.write_str(match op {
             MatchOp::Equal => "=",
@@ -160,8 +162,6 @@ fn write_matchers(out: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
             MatchOp::NotRegex => "!~",
         })?;
         write_quoted(out, value)?;
-        open.clear();
-        open.push(',');
     }
-    out.write_str(if matchers.is_empty() { "{}" } else { "}" })
+    out.write_char('}')
 }

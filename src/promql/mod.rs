@@ -9,6 +9,7 @@
 //! engine.
 
 pub mod ast;
+pub mod eval;
 pub mod function;
 pub mod labels;
 pub mod parser;

@@ -92,7 +92,7 @@ mod tests {
             ("up{a=b}", 6, "expected a quoted text"),
             ("up{a=\"b}", 6, "does not end"),
             ("up{a=\"b\" c=\"d\"}", 10, "expected `,` or `}`"),
-            ("up{__name__=\"x\"}", 12, "given twice"),
+            ("up{__name__=\"x\"}", 4, "given twice"),
             ("{}", 1, "not empty"),
             ("{a=\"\"}", 1, "not empty"),
         ] {

@@ -72,10 +72,10 @@ impl Parser<'_> {
         let Token::Text(value) = next.token else {
             return Err(self.unexpected(&next, "a quoted text"));
         };
-        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
-            if let Err(reason) = regex::compile(&value) {
-                return Err(self.error(next.span, format!("not a regular expression: {reason}")));
-            }
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex)
+            && let Err(reason) = regex::compile(&value)
+        {
+            return Err(self.error(next.span, format!("not a regular expression: {reason}")));
         }
         Ok(Matcher { label, op, value })
     }
