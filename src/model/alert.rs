@@ -132,6 +132,28 @@ pub enum Happening {
     RuleChanged,
 }
 
+impl Happening {
+    /// Stored by its place in here: new ones go to the end.
+    pub const ALL: [Self; 16] = [
+        Self::Pending,
+        Self::Fired,
+        Self::Worsened,
+        Self::Eased,
+        Self::Recovering,
+        Self::Relapsed,
+        Self::Resolved,
+        Self::ResolvedByHand,
+        Self::Expired,
+        Self::Nodata,
+        Self::Error,
+        Self::Acknowledged,
+        Self::Rearmed,
+        Self::FlappingStarted,
+        Self::FlappingEnded,
+        Self::RuleChanged,
+    ];
+}
+
 /// One line of an alert's history.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Step {

@@ -33,6 +33,7 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// Stored by its place in here: new ones go to the end.
     pub const ALL: [Self; 8] = [
         Self::Firing,
         Self::Worsened,

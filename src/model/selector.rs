@@ -12,6 +12,11 @@ pub enum MatchOp {
     NotRegex,
 }
 
+impl MatchOp {
+    /// Stored by its place in here: new ones go to the end.
+    pub const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::Regex, Self::NotRegex];
+}
+
 /// One condition on a label; the metric name is the label `__name__`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Matcher {

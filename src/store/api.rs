@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 use crate::model::access::{AuditEntry, Token};
+use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
+use crate::model::notice::{Notice, NoticeState, Telling};
 use crate::model::series::Kind;
+use crate::model::silence::Silence;
 
 /// Where and how large. All limits come from `[storage]`.
 #[derive(Clone, Debug)]
@@ -119,6 +122,43 @@ pub enum Write {
     DeleteBreaker {
         target: String,
     },
+    /// Kept until a week after its end.
+    PutAlert(Box<Alert>),
+    DeleteAlert {
+        id: String,
+    },
+    PutSilence(Silence),
+    DeleteSilence {
+        id: String,
+    },
+    /// A row of the outbox.
+    PutNotice(Box<Notice>),
+    DeleteNotice {
+        id: String,
+    },
+    /// A row that left the outbox, for the log of deliveries.
+    LogNotice(Box<Notice>),
+    PutTelling(Telling),
+    DeleteTelling {
+        alert: String,
+    },
+}
+
+/// Which rows of the log of deliveries are meant; what is left out is any.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub channel: Option<String>,
+    /// Id of an alert that it told of.
+    pub alert: Option<String>,
+    pub state: Option<NoticeState>,
+}
+
+impl DeliveryFilter {
+    pub fn wants(&self, notice: &Notice) -> bool {
+        self.channel.as_ref().is_none_or(|channel| *channel == notice.channel)
+            && self.alert.as_ref().is_none_or(|id| notice.alerts.iter().any(|alert| alert.id == *id))
+            && self.state.is_none_or(|state| state == notice.state)
+    }
 }
 
 /// Writes that succeed or fail together, and the audit row that belongs to them.

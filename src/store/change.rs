@@ -6,14 +6,17 @@
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
+use super::alerts;
 use super::api::{Change, StoreError, Write};
 use super::breakers::BreakerRecord;
 use super::fault::Fault;
+use super::notices::{self, NoticeRecord, TellingRecord};
 use super::record::Raw;
 use super::records::{AuditRecord, OverlayRecord, TokenRecord};
 use super::room::For;
 use super::shared::write;
-use super::tables::{AUDIT, BREAKERS, CONFIG, TOKENS};
+use super::silences::SilenceRecord;
+use super::tables::{ALERTS, AUDIT, BREAKERS, CONFIG, OUTBOX, SILENCES, TELLINGS, TOKENS};
 use super::writer::Writer;
 use crate::model::access::AuditEntry;
 
@@ -24,6 +27,8 @@ const IMPORT_ROWS: u64 = 1000;
 const IMPORT: &str = "import";
 /// Pages a change may touch, bytes.
 const CHANGE_BYTES: u64 = 64 << 10;
+/// Of these, what one alert takes, with its history or in a message.
+const ALERT_BYTES: u64 = 4 << 10;
 
 /// Adds an audit row and drops the oldest beyond the bound.
 pub fn put_audit(tx: &WriteTransaction, number: u64, entry: &AuditEntry) -> Result<(), Fault> {
@@ -67,8 +72,52 @@ fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
         Write::DeleteBreaker { target } => {
             tx.open_table(BREAKERS)?.remove(target.as_str())?;
         }
+        Write::PutAlert(alert) => alerts::put(tx, alert)?,
+        Write::DeleteAlert { id } => {
+            tx.open_table(ALERTS)?.remove(id.as_str())?;
+        }
+        _ => put_notice(tx, write)?,
     }
     Ok(())
+}
+
+/// The writes of notifications.
+fn put_notice(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
+    match write {
+        Write::PutSilence(silence) => {
+            let record = SilenceRecord::of(silence);
+            tx.open_table(SILENCES)?.insert(silence.id.as_str(), Raw::encode(&record))?;
+        }
+        Write::DeleteSilence { id } => {
+            tx.open_table(SILENCES)?.remove(id.as_str())?;
+        }
+        Write::PutNotice(notice) => {
+            let record = NoticeRecord::of(notice);
+            tx.open_table(OUTBOX)?.insert(notice.id.as_str(), Raw::encode(&record))?;
+        }
+        Write::DeleteNotice { id } => {
+            tx.open_table(OUTBOX)?.remove(id.as_str())?;
+        }
+        Write::LogNotice(notice) => notices::log(tx, notice)?,
+        Write::PutTelling(telling) => {
+            let record = TellingRecord::of(telling);
+            tx.open_table(TELLINGS)?.insert(telling.alert.as_str(), Raw::encode(&record))?;
+        }
+        Write::DeleteTelling { alert } => {
+            tx.open_table(TELLINGS)?.remove(alert.as_str())?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Pages that a write takes beyond [`CHANGE_BYTES`], from above.
+fn bytes(write: &Write) -> u64 {
+    match write {
+        Write::PutAlert(_) => ALERT_BYTES,
+        Write::PutNotice(notice) | Write::LogNotice(notice) => notice.alerts.len() as u64 * ALERT_BYTES,
+        _ => 0,
+    }
 }
 
 /// The newest rows first.
@@ -95,7 +144,8 @@ impl Writer {
         self.ensure_open()?;
         // On a full disk, and under a cap with nothing left to give, the reserve is
         // there for exactly this; the transaction finds out whether it is enough.
-        let _ = self.make_room(CHANGE_BYTES, For::Change);
+        let need = CHANGE_BYTES + changes.iter().flat_map(|change| &change.writes).map(bytes).sum::<u64>();
+        let _ = self.make_room(need, For::Change);
         self.ensure_open()?;
         let first = self.next_audit;
         self.transact(&mut |tx| {
@@ -117,8 +167,8 @@ impl Writer {
                 Write::PutToken(token) => drop(cached.tokens.insert(token.id.clone(), token.clone())),
                 Write::DeleteToken { id } => drop(cached.tokens.remove(id)),
                 Write::PutOverlay(overlay) => cached.overlay = overlay.clone(),
-                // Read once, at the start.
-                Write::PutBreaker { .. } | Write::DeleteBreaker { .. } => {}
+                // The others are read once, at the start, or from the file.
+                _ => {}
             }
         }
         Ok(())

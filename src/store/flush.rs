@@ -11,19 +11,23 @@ use std::sync::atomic::Ordering;
 
 use redb::WriteTransaction;
 
+use super::alerts;
 use super::api::{StoreCondition, StoreError};
 use super::blobs::{self, page_bytes, put_tier, remove_tier};
 use super::change::put_audit;
 use super::fault::Fault;
 use super::ledger::Block;
+use super::notices;
 use super::open::EVENT_RESERVE;
 use super::probes;
 use super::record::Raw;
 use super::records::{FlushRecord, Holding};
 use super::ring::{Hour, HourBlobs, HourInput, SeriesRecord, encode_hour, merge_rows};
 use super::shared::lock;
+use super::silences;
 use super::tables::{
-    CLASS_BLOCK, CLASS_HOUR, CLASS_MINUTE, CLASS_RAW, META, META_CLEAN, META_EVENT_CEILING, SERIES,
+    ALERTS, CLASS_BLOCK, CLASS_HOUR, CLASS_MINUTE, CLASS_RAW, DELIVERIES, META, META_CLEAN,
+    META_EVENT_CEILING, SERIES, SILENCES,
 };
 use super::tail_file::{self, TailFile};
 use super::writer::Writer;
@@ -83,6 +87,7 @@ impl Writer {
         // First, because it makes room, and what is too old goes without new data too.
         // A failure is logged and shows again below if it lasts.
         let _ = self.retire(real);
+        let _ = self.retire_rows(real);
         let mut result = self.write_block(last_event, None);
         // On a full disk too: an hour is smaller than its blocks, and makes them
         // superfluous.
@@ -375,6 +380,33 @@ impl Writer {
         for (class, start) in doomed {
             ledger.tier_mut(class).remove(&start);
         }
+        Ok(())
+    }
+
+    /// Drops alerts, silences and rows of the delivery log whose time is over. Once an
+    /// hour, because finding them takes reading all of them.
+    fn retire_rows(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let hour = now.millis().div_euclid(super::ring::HOUR_MS);
+        if self.looked_through == Some(hour) {
+            return Ok(());
+        }
+        let Some(tx) = self.shared.snapshot()? else { return Ok(()) };
+        let find = || -> Result<_, Fault> {
+            Ok((alerts::overdue(&tx, now)?, silences::overdue(&tx, now)?, notices::overdue(&tx, now)?))
+        };
+        let (alerts, silences, logged) = find().map_err(|fault| fault.error())?;
+        if alerts.len() + silences.len() + logged.len() > 0 {
+            self.transact(&mut |tx| {
+                let mut table = tx.open_table(ALERTS)?;
+                alerts.iter().try_for_each(|id| table.remove(id.as_str()).map(drop))?;
+                let mut table = tx.open_table(SILENCES)?;
+                silences.iter().try_for_each(|id| table.remove(id.as_str()).map(drop))?;
+                let mut table = tx.open_table(DELIVERIES)?;
+                logged.iter().try_for_each(|number| table.remove(number).map(drop))?;
+                Ok(())
+            })?;
+        }
+        self.looked_through = Some(hour);
         Ok(())
     }
 

@@ -16,6 +16,7 @@
 //! **Invariant:** the file is never longer than the cap, and a damaged file is
 //! never deleted.
 
+mod alerts;
 mod api;
 mod blobs;
 mod breakers;
@@ -26,6 +27,7 @@ mod flush;
 mod import;
 mod ledger;
 mod migrations;
+mod notices;
 mod open;
 mod probes;
 mod real_time;
@@ -34,6 +36,7 @@ mod records;
 pub mod ring;
 mod room;
 mod shared;
+mod silences;
 mod tables;
 mod tail_file;
 mod writer;
@@ -47,17 +50,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use api::{
-    AppendReport, Change, ImportReport, ImportSample, LatestSample, NewestSample, OpenReport, StoreCondition,
-    StoreError, StoreOptions, StoreStats, Write,
+    AppendReport, Change, DeliveryFilter, ImportReport, ImportSample, LatestSample, NewestSample, OpenReport,
+    StoreCondition, StoreError, StoreOptions, StoreStats, Write,
 };
 
 use crate::base::time::{Clock, Timestamp};
 use crate::model::access::{AuditEntry, Token};
+use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
 use crate::model::frame::Frame;
+use crate::model::notice::{Notice, Telling};
 use crate::model::probe::ProbeRecord;
 use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SamplesAnswer, SamplesQuery, SeriesInfo};
 use crate::model::selector::Selector;
+use crate::model::silence::Silence;
 use blobs::{FileBlobs, NoBlobs};
 use fault::Fault;
 use file::{Backing, Disk};
@@ -283,6 +289,52 @@ impl Store {
     /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
     pub fn breakers(&self) -> Result<BTreeMap<String, (String, SavedBreaker)>, StoreError> {
         breakers::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// Every alert that is stored, by id. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
+        alerts::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// The open rows of the outbox, by id. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn outbox(&self) -> Result<Vec<Notice>, StoreError> {
+        notices::outbox(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// What channels know of every alert. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn tellings(&self) -> Result<Vec<Telling>, StoreError> {
+        notices::tellings(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// Finished rows of the outbox that `filter` wants, newest first, and how many there
+    /// are. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        limit: usize,
+        offset: usize,
+    ) -> Result<(Vec<Notice>, u64), StoreError> {
+        notices::deliveries(&self.open_snapshot()?, filter, limit, offset).map_err(|fault| fault.error())
+    }
+
+    /// Every silence that is stored, by id, also those that are over. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {
+        silences::read(&self.open_snapshot()?).map_err(|fault| fault.error())
     }
 
     fn open_snapshot(&self) -> Result<redb::ReadTransaction, StoreError> {

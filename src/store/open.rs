@@ -32,8 +32,8 @@ use super::records::FlushRecord;
 use super::ring::{Head, HeadOptions, Hour, SeriesRecord};
 use super::shared::{Cached, Counters, Front, Shared};
 use super::tables::{
-    self, AUDIT, CLASS_BLOCK, CLASS_RAW, CONFIG, HOLDINGS, META, META_CLEAN, META_EVENT_CEILING, META_SCHEMA,
-    META_STORE_ID, PROBES, RING, SERIES, TOKENS,
+    self, ALERTS, AUDIT, CLASS_BLOCK, CLASS_RAW, CONFIG, DELIVERIES, HOLDINGS, META, META_CLEAN,
+    META_EVENT_CEILING, META_SCHEMA, META_STORE_ID, OUTBOX, PROBES, RING, SERIES, TOKENS,
 };
 use super::tail_file::{self, TailFile};
 use crate::base::time::{Clock, Timestamp};
@@ -284,7 +284,11 @@ fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Load
 /// Rows of the small tables; the ledger's figure. Each table keeps its own count.
 pub fn small_rows(tx: &redb::ReadTransaction) -> Result<u64, Fault> {
     let named = tx.open_table(SERIES)?.len()? + tx.open_table(TOKENS)?.len()?;
-    Ok(named + tx.open_table(PROBES)?.len()? + tx.open_table(AUDIT)?.len()?)
+    // These hold texts, and the log whole messages.
+    let alerts = tx.open_table(ALERTS)?.len()?;
+    let notices = tx.open_table(OUTBOX)?.len()? + tx.open_table(DELIVERIES)?.len()?;
+    let large = 8 * (alerts + notices);
+    Ok(named + tx.open_table(PROBES)?.len()? + tx.open_table(AUDIT)?.len()? + large)
 }
 
 fn load_ring(

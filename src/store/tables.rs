@@ -9,10 +9,13 @@
 
 use redb::{TableDefinition, WriteTransaction};
 
+use super::alerts::AlertRecord;
 use super::breakers::BreakerRecord;
 use super::fault::Fault;
+use super::notices::{NoticeRecord, TellingRecord};
 use super::record::Stored;
 use super::records::{AuditRecord, Holding, OverlayRecord, StoredProbe, TokenRecord};
+use super::silences::SilenceRecord;
 
 /// Key:   name of a number, see the `META_*` constants
 /// Value: the number
@@ -51,6 +54,26 @@ pub const AUDIT: TableDefinition<u64, Stored<AuditRecord>> = TableDefinition::ne
 /// Value: the state of its breaker, written at every change of it
 pub const BREAKERS: TableDefinition<&str, Stored<BreakerRecord>> = TableDefinition::new("breakers-1");
 
+/// Key:   id of the alert
+/// Value: the alert; those that are over are dropped after a week, or beyond the bound
+pub const ALERTS: TableDefinition<&str, Stored<AlertRecord>> = TableDefinition::new("alerts-1");
+
+/// Key:   id of the row
+/// Value: a message for one channel that is owed; the notifier bounds their number
+pub const OUTBOX: TableDefinition<&str, Stored<NoticeRecord>> = TableDefinition::new("outbox-1");
+
+/// Key:   number of the row, counting up; order = order in which they left the outbox
+/// Value: what became of the message; bounded
+pub const DELIVERIES: TableDefinition<u64, Stored<NoticeRecord>> = TableDefinition::new("deliveries-1");
+
+/// Key:   id of the alert
+/// Value: what channels were told of it
+pub const TELLINGS: TableDefinition<&str, Stored<TellingRecord>> = TableDefinition::new("tellings-1");
+
+/// Key:   id of the silence
+/// Value: what it mutes and when; dropped a week after its end
+pub const SILENCES: TableDefinition<&str, Stored<SilenceRecord>> = TableDefinition::new("silences-1");
+
 /// Which layout the file has, see `migrations.rs`.
 pub const META_SCHEMA: &str = "schema_version";
 /// Random identity of the file; ties a tail to it.
@@ -77,5 +100,10 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(CONFIG)?;
     tx.open_table(AUDIT)?;
     tx.open_table(BREAKERS)?;
+    tx.open_table(ALERTS)?;
+    tx.open_table(OUTBOX)?;
+    tx.open_table(DELIVERIES)?;
+    tx.open_table(TELLINGS)?;
+    tx.open_table(SILENCES)?;
     Ok(())
 }

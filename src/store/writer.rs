@@ -86,6 +86,7 @@ impl WriterHandle {
             suspect: false,
             slack: 0,
             real_time,
+            looked_through: None,
         };
         let (jobs, queue) = sync_channel(QUEUE);
         // Nothing is ever sent: the end of the thread closes it.
@@ -155,6 +156,8 @@ pub struct Writer {
     /// Bytes the estimate of free pages proved wrong by.
     pub slack: u64,
     pub real_time: RealTime,
+    /// The hour in which the small tables were last looked through.
+    pub looked_through: Option<i64>,
 }
 
 impl Writer {

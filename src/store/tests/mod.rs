@@ -10,6 +10,7 @@ mod faults;
 mod full;
 mod memory;
 mod model;
+mod notices;
 
 use std::path::Path;
 use std::sync::Arc;
