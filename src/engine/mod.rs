@@ -3,6 +3,7 @@
 //! **Invariant:** the modules here do not import each other; they meet through
 //! channels, `watch` values and the nouns of the model.
 
+pub mod alerting;
 pub mod breaker_keeper;
 pub mod flusher;
 pub mod operations;

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alert;
+pub mod alert_view;
 pub mod breaker;
 pub mod event;
 pub mod frame;

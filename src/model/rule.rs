@@ -122,6 +122,12 @@ pub enum Judgement {
     Levels(Levels),
 }
 
+impl Default for Judgement {
+    fn default() -> Self {
+        Self::Prometheus { severity: Severity::default(), keep_firing_for: Duration::ZERO }
+    }
+}
+
 /// Who mutes this rule's notifications.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Parent {
@@ -151,7 +157,7 @@ pub enum Origin {
 }
 
 /// See the module. Text fields with "template" may name labels and the value.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Rule {
     /// Unique.
     pub name: String,

@@ -11,6 +11,7 @@
 pub mod ast;
 pub mod eval;
 pub mod function;
+pub mod inspect;
 pub mod labels;
 pub mod parser;
 pub mod regex;

@@ -26,6 +26,7 @@ const AT_ONCE: u64 = MOST / 20;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AlertRecord {
+    key: String,
     rule: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
@@ -68,6 +69,7 @@ struct StoredResolve {
     by: String,
     at: i64,
     notes: String,
+    holds: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,6 +130,7 @@ impl StoredStep {
 impl AlertRecord {
     pub fn of(alert: &Alert) -> Self {
         Self {
+            key: alert.key.clone(),
             rule: alert.rule.clone(),
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),
@@ -158,6 +161,7 @@ impl AlertRecord {
                 by: manual.by.clone(),
                 at: manual.at.millis(),
                 notes: manual.notes.clone(),
+                holds: manual.holds,
             }),
             flapping: alert.flapping,
             expires_at: alert.expires_at.map(Timestamp::millis),
@@ -171,6 +175,7 @@ impl AlertRecord {
     pub fn alert(self, id: &str) -> Alert {
         Alert {
             id: id.to_owned(),
+            key: self.key,
             rule: self.rule,
             labels: self.labels,
             annotations: self.annotations,
@@ -201,6 +206,7 @@ impl AlertRecord {
                 by: manual.by,
                 at: Timestamp(manual.at),
                 notes: manual.notes,
+                holds: manual.holds,
             }),
             flapping: self.flapping,
             expires_at: self.expires_at.map(Timestamp),
@@ -290,6 +296,7 @@ mod tests {
     fn alert() -> Alert {
         let text = |text: &str| text.to_owned();
         let mut alert = Alert {
+            key: text("k"),
             id: text("x"),
             rule: text("r"),
             labels: BTreeMap::from([(text("a"), text("b"))]),
@@ -317,7 +324,7 @@ mod tests {
                 value: None,
                 severity: Severity::Info,
             }),
-            manual: Some(ManualResolve { by: text("p"), at: Timestamp(6), notes: text("n") }),
+            manual: Some(ManualResolve { by: text("p"), at: Timestamp(6), notes: text("n"), holds: true }),
             flapping: true,
             expires_at: Some(Timestamp(7)),
             error: None,
@@ -330,10 +337,9 @@ mod tests {
 
     #[test]
     fn alert_v1() {
-        let hex = "01017201016101620001730001016901740\
-                   16d02030401000000000000f03f000204010600100101\
-                   6f0a01630000000101700c016e01010e00010101100203\
-                   01000000000000f03f00010177";
+        let hex = "01016b01720101610162000173000101690174016d020304010000000000\
+                   00f03f0002040106001001016f0a01630000000101700c016e0101010e00\
+                   01010110020301000000000000f03f00010177";
         let bytes = Raw::encode(&AlertRecord::of(&alert()));
         let shown: String = bytes.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown, hex);

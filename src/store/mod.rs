@@ -37,6 +37,7 @@ pub mod ring;
 mod room;
 mod shared;
 mod silences;
+mod source;
 mod tables;
 mod tail_file;
 mod writer;
@@ -53,6 +54,8 @@ pub use api::{
     AppendReport, Change, DeliveryFilter, ImportReport, ImportSample, LatestSample, NewestSample, OpenReport,
     StoreCondition, StoreError, StoreOptions, StoreStats, Write,
 };
+
+pub use source::StoreSource;
 
 use crate::base::time::{Clock, Timestamp};
 use crate::model::access::{AuditEntry, Token};

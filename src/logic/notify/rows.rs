@@ -66,10 +66,6 @@ fn place(notice: &Notice) -> Place {
 }
 
 impl Rows {
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
     pub fn get(&self, id: &str) -> Option<&Row> {
         self.all.get(id)
     }

@@ -13,6 +13,7 @@ use crate::store::{Change, DeliveryFilter, Write};
 fn alert(id: &str, state: AlertState, at: i64) -> Alert {
     let over = state == AlertState::Resolved;
     let mut alert = Alert {
+        key: String::from("{}"),
         id: id.to_owned(),
         rule: String::from("low_disk"),
         labels: BTreeMap::from([(String::from("mount"), String::from("/data"))]),

@@ -254,6 +254,7 @@ fn alert(id: &str, rule: &str, text: &str, now: Timestamp) -> Alert {
     let mut labels = labels(text);
     labels.insert(String::from("alertname"), rule.to_owned());
     Alert {
+        key: String::from("{}"),
         id: id.to_owned(),
         rule: rule.to_owned(),
         labels,

@@ -1,0 +1,503 @@
+//! Alerting: rules are evaluated on the ticks of the sampler, and whatever changes is
+//! committed before anybody is told.
+//!
+//! ```text
+//! head --> rounds (evaluate, no lock) --> core: life cycle, who is told what
+//!                                            |
+//! commands, events, silences --------------->|--> one commit (alerts, outbox) --> bus, lists
+//! deliveries ------------------------------->|
+//! ```
+//! The pattern: [`Alerting`] is the handle that everybody has; the task of
+//! [`Alerting::run`] owns the rounds. Lists read what was last committed and wait for
+//! nothing. One would get it wrong by committing from two places: rows would be stored in
+//! another order than they were made in.
+
+mod compiled;
+mod core;
+mod source;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::compiled::Rounds;
+pub use self::core::RuleHealth;
+use self::core::{Core, NewsItem, Rows, event_key, to_notify};
+use self::source::HeadSource;
+use crate::base::time::{Clock, Timestamp};
+use crate::config::Config;
+use crate::config::rule::{self, Recording};
+use crate::logic::alert::{Command, Now, Raise, Refused, Texts};
+use crate::logic::notify::{self, Muted, NoticeWrite, Notifier, Restored, Undeliverable};
+use crate::model::access::AuditEntry;
+use crate::model::alert::{Alert, Happening};
+use crate::model::alert_view::{AlertView, MutedBy};
+use crate::model::event::EventType;
+use crate::model::host::HostView;
+use crate::model::notice::Notice;
+use crate::model::rule::RuleOf;
+use crate::model::severity::Severity;
+use crate::model::silence::Silence;
+use crate::runtime::bus::Bus;
+use crate::runtime::supervisor::{Supervisor, TaskResult};
+use crate::store::{Change, Store, StoreError, Write};
+
+/// Rules are evaluated this often where no sampler ticks.
+const ROUND: Duration = Duration::from_secs(1);
+/// A commit may bring about another one so often: what cannot be delivered is an alert.
+const MOST_COMMITS: usize = 4;
+/// How long an alert that says that somebody could not be told stays.
+const UNDELIVERABLE_FOR: Duration = Duration::from_secs(86_400);
+
+/// Why an operation on alerts did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AlertError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("{0}")]
+    Full(String),
+    #[error("alerts cannot be stored now: {0}")]
+    Store(String),
+}
+
+impl From<StoreError> for AlertError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// One alert as lists show it, with what mutes it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub alert: Arc<Alert>,
+    pub muted: Muted,
+}
+
+/// A rule with how its evaluation goes.
+#[derive(Clone, Debug)]
+pub struct RuleView {
+    pub of: Arc<RuleOf>,
+    /// Between two evaluations.
+    pub every: Duration,
+    pub health: RuleHealth,
+}
+
+/// Everything configured that alerting follows.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rules {
+    enabled: bool,
+    start_grace: Duration,
+    rules: Vec<RuleOf>,
+    recordings: Vec<Recording>,
+    notify: notify::Settings,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    store: Store,
+    bus: Bus,
+    core: Mutex<Core>,
+    shown: RwLock<Arc<Vec<Shown>>>,
+    rules: RwLock<Arc<Vec<(Arc<RuleOf>, Duration)>>>,
+    recordings: RwLock<Arc<Vec<Recording>>>,
+    /// Rows may be due: dispatchers look.
+    outbox: Notify,
+    /// Figures of the rounds.
+    rounds: std::sync::Mutex<RoundFigures>,
+}
+
+/// How the rounds go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundFigures {
+    pub rounds_total: u64,
+    pub missed_total: u64,
+    pub last_seconds: f64,
+    pub clock_jumps_total: u64,
+}
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Alerting {
+    inner: Arc<Inner>,
+}
+
+/// What the task follows.
+#[derive(Clone)]
+pub struct Inputs {
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Changes with every tick of the sampler.
+    pub host: watch::Receiver<Arc<HostView>>,
+}
+
+impl Alerting {
+    /// Takes up what was stored. Blocking: reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the stored alerts cannot be read.
+    pub fn open(clock: Arc<dyn Clock>, store: Store, bus: Bus, config: &Config) -> Result<Self, StoreError> {
+        let now = Now { wall: clock.now(), mono: clock.monotonic() };
+        let rules = rules_of(config);
+        let alerts = store.alerts()?;
+        let restored =
+            Restored { rows: store.outbox()?, tellings: store.tellings()?, silences: store.silences()? };
+        // The newest sample says when the former process was alive.
+        let mut last = None;
+        store.visit_latest(Duration::from_secs(86_400), &mut |sample| last = last.max(Some(sample.at)));
+        let mut rounds = Rounds::new(HeadSource::new(store.clone()));
+        rounds.take(rules.rules.clone(), rules.recordings.clone());
+        let empty = Notifier::restore(rules.notify.clone(), Restored::default(), [], to_notify(now));
+        let mut core = Core::new(empty);
+        core.take_rules(&rounds.rules, now, rules.start_grace);
+        let policies: Vec<_> = alerts.iter().map(|alert| core.policy(alert)).collect();
+        core.notifier =
+            Notifier::restore(rules.notify.clone(), restored, alerts.iter().zip(&policies), to_notify(now));
+        core.restore(alerts, now, last);
+        let inner = Inner {
+            clock,
+            store,
+            bus,
+            core: Mutex::new(core),
+            shown: RwLock::default(),
+            rules: RwLock::default(),
+            recordings: RwLock::default(),
+            outbox: Notify::new(),
+            rounds: std::sync::Mutex::default(),
+        };
+        let alerting = Self { inner: Arc::new(inner) };
+        alerting.show_rules(&rounds, &rules);
+        Ok(alerting)
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.inner.clock.now(), mono: self.inner.clock.monotonic() }
+    }
+
+    /// Evaluates until `stop`.
+    ///
+    /// # Errors
+    /// None: a rule that fails says so, and what cannot be stored is kept.
+    pub async fn run(self, mut inputs: Inputs, stop: CancellationToken) -> TaskResult {
+        let mut rules = rules_of(&inputs.config.borrow_and_update());
+        let mut rounds = Rounds::new(HeadSource::new(self.inner.store.clone()));
+        self.take(&mut rounds, &rules).await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = inputs.host.changed() => if changed.is_err() { return Ok(()) },
+                changed = inputs.config.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let next = rules_of(&inputs.config.borrow_and_update());
+                    if next != rules {
+                        rules = next;
+                        self.take(&mut rounds, &rules).await;
+                    }
+                }
+                () = tokio::time::sleep(ROUND) => {}
+            }
+            if rules.enabled {
+                let Some(after) = self.round(rounds).await else {
+                    return Err("a round of rules panicked".into());
+                };
+                rounds = after;
+            } else {
+                self.settle(&mut *self.inner.core.lock().await).await.ok();
+            }
+        }
+    }
+
+    /// Puts other rules in force.
+    async fn take(&self, rounds: &mut Rounds, rules: &Rules) {
+        rounds.take(rules.rules.clone(), rules.recordings.clone());
+        let mut core = self.inner.core.lock().await;
+        let now = self.now();
+        core.take_rules(&rounds.rules, now, rules.start_grace);
+        core.notifier.configure(rules.notify.clone(), to_notify(now));
+        self.show_rules(rounds, rules);
+        if let Err(error) = self.settle(&mut core).await {
+            tracing::warn!(%error, "alerts wait to be stored");
+        }
+    }
+
+    fn show_rules(&self, rounds: &Rounds, rules: &Rules) {
+        let shown = rounds.rules.iter().map(|one| (one.of.clone(), one.timed.every())).collect();
+        *self.inner.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        *self.inner.recordings.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(rules.recordings.clone());
+    }
+
+    /// One round over the rules that are due. `None` when it panicked.
+    pub async fn round(&self, mut rounds: Rounds) -> Option<Rounds> {
+        let now = self.now();
+        let (clock, store) = (self.inner.clock.clone(), self.inner.store.clone());
+        let work = move || {
+            let elapsed = || clock.monotonic().0;
+            if let Some(frame) = rounds.record(now, &elapsed) {
+                store.append("rules", now.wall, &frame);
+            }
+            let evaluated = rounds.evaluate(now, &elapsed);
+            (rounds, evaluated)
+        };
+        let (rounds, evaluated) = Supervisor::blocking(work).await?;
+        let mut core = self.inner.core.lock().await;
+        core.judge(&rounds.rules, evaluated, now);
+        if let Err(error) = self.settle(&mut core).await {
+            tracing::warn!(%error, "alerts wait to be stored");
+        }
+        drop(core);
+        let took = self.inner.clock.monotonic().since(now.mono);
+        let mut figures = self.inner.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.rounds_total += 1;
+        figures.last_seconds = took.as_secs_f64();
+        figures.missed_total += u64::from(took > ROUND) * (took.as_secs().max(1));
+        drop(figures);
+        Some(rounds)
+    }
+
+    /// Commits what is owed, tells of it, and brings the lists up to date.
+    async fn settle(&self, core: &mut Core) -> Result<(), StoreError> {
+        for _ in 0..MOST_COMMITS {
+            let now = self.now();
+            let rows = core.take_rows(now);
+            if rows.is_empty() {
+                break;
+            }
+            let change = Change { writes: writes_of(&rows), audit: None };
+            if let Err(error) = self.inner.store.commit(change).await {
+                core.not_committed(rows);
+                self.show(core);
+                return Err(error);
+            }
+            self.inner.outbox.notify_waiters();
+            for undeliverable in rows.plan.undeliverable {
+                let raise = told_nobody(&undeliverable, now);
+                if let Err(error) = core.raise(raise, now) {
+                    tracing::error!(%error, channel = undeliverable.channel, "a notification was given up");
+                }
+            }
+        }
+        let news = core.take_news();
+        self.publish(core, news);
+        self.show(core);
+        Ok(())
+    }
+
+    fn publish(&self, core: &Core, news: Vec<NewsItem>) {
+        for NewsItem { what, alert } in news {
+            if what != Happening::Pending {
+                tracing::info!(alert = alert.rule, id = alert.id, what = ?what, severity = %alert.severity, "{}", alert.title);
+            }
+            let muted = core.notifier.muted(&alert.id).unwrap_or_default();
+            let view = AlertView::of(&alert, muted_by(&muted));
+            let data = json!({ "action": what, "alert": view });
+            self.inner.bus.publish(EventType::Alert, data);
+        }
+    }
+
+    fn show(&self, core: &mut Core) {
+        if !std::mem::take(&mut core.changed) {
+            return;
+        }
+        let shown = |alert: &Alert| Shown {
+            alert: Arc::new(alert.clone()),
+            muted: core.notifier.muted(&alert.id).unwrap_or_default(),
+        };
+        let mut list: Vec<Shown> = core.alerts().map(shown).collect();
+        list.sort_by(|a, b| a.alert.id.cmp(&b.alert.id));
+        *self.inner.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+    }
+
+    /// Everything that is pending or more, oldest first, as last committed.
+    pub fn alerts(&self) -> Arc<Vec<Shown>> {
+        self.inner.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every alerting rule, in the order of their configuration.
+    pub async fn rules(&self) -> Vec<RuleView> {
+        let rules = self.inner.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let core = self.inner.core.lock().await;
+        let view = |(of, every): &(Arc<RuleOf>, Duration)| RuleView {
+            of: of.clone(),
+            every: *every,
+            health: core.health(&of.rule.name).cloned().unwrap_or_default(),
+        };
+        rules.iter().map(view).collect()
+    }
+
+    pub fn recordings(&self) -> Arc<Vec<Recording>> {
+        self.inner.recordings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn figures(&self) -> RoundFigures {
+        *self.inner.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what an operator wants with an alert; durable when it answers.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub async fn command(&self, id: &str, command: Command) -> Result<Alert, AlertError> {
+        let mut core = self.inner.core.lock().await;
+        let alert = core.command(id, command, self.now())?;
+        self.settle(&mut core).await?;
+        Ok(alert)
+    }
+
+    /// Begins an event or brings it up to date; durable when it answers. `None`: it was
+    /// over already and not known.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub async fn raise(&self, raise: Raise) -> Result<Option<Alert>, AlertError> {
+        let mut core = self.inner.core.lock().await;
+        let alert = core.raise(raise, self.now()).map_err(|full| AlertError::Full(full.to_string()))?;
+        self.settle(&mut core).await?;
+        Ok(alert)
+    }
+
+    /// Stores silences and takes others away; durable when it answers.
+    ///
+    /// # Errors
+    /// [`AlertError::Store`]; then nothing changed.
+    pub async fn change_silences(
+        &self,
+        put: Option<Silence>,
+        delete: Option<String>,
+        audit: AuditEntry,
+    ) -> Result<(), AlertError> {
+        let mut core = self.inner.core.lock().await;
+        let mut writes: Vec<Write> = put.into_iter().map(Write::PutSilence).collect();
+        writes.extend(delete.map(|id| Write::DeleteSilence { id }));
+        self.inner.store.commit(Change { writes, audit: Some(audit) }).await?;
+        let store = self.inner.store.clone();
+        let silences = Supervisor::blocking(move || store.silences()).await;
+        if let Some(Ok(silences)) = silences {
+            core.notifier.set_silences(silences, to_notify(self.now()));
+        }
+        core.changed = true;
+        self.settle(&mut core).await?;
+        Ok(())
+    }
+
+    async fn lock(&self) -> MutexGuard<'_, Core> {
+        self.inner.core.lock().await
+    }
+
+    /// What `channel` is to be sent now, oldest first; each is under way until it is
+    /// reported.
+    pub async fn due(&self, channel: &str, most: usize) -> Vec<Notice> {
+        let now = to_notify(self.now());
+        self.lock().await.notifier.due(channel, now, most)
+    }
+
+    /// When `channel` has something to be sent.
+    pub async fn next_due(&self, channel: &str) -> Option<Timestamp> {
+        self.lock().await.notifier.next_due(channel)
+    }
+
+    /// How sending a row ended; durable when it answers.
+    ///
+    /// # Errors
+    /// [`AlertError::Store`]: the row is tried again after the next commit.
+    pub async fn report(&self, id: &str, outcome: notify::Outcome, jitter: f64) -> Result<(), AlertError> {
+        let mut core = self.lock().await;
+        core.notifier.report(id, outcome, to_notify(self.now()), jitter);
+        self.settle(&mut core).await?;
+        Ok(())
+    }
+
+    /// Rows of a dispatcher that is gone are due again.
+    pub async fn release(&self, channel: &str) {
+        self.lock().await.notifier.release(channel);
+    }
+
+    /// Tries a row now; whether there is such a row.
+    ///
+    /// # Errors
+    /// [`AlertError::Store`].
+    pub async fn retry_now(&self, id: &str) -> Result<bool, AlertError> {
+        let mut core = self.lock().await;
+        let known = core.notifier.retry_now(id, to_notify(self.now()));
+        self.settle(&mut core).await?;
+        Ok(known)
+    }
+
+    /// The open rows of the outbox.
+    pub async fn outbox(&self) -> Vec<Notice> {
+        self.lock().await.notifier.rows().cloned().collect()
+    }
+
+    /// Waits until rows may be due.
+    pub async fn outbox_changed(&self) {
+        self.inner.outbox.notified().await;
+    }
+}
+
+/// What mutes an alert, in the words of the lists.
+pub fn muted_by(muted: &Muted) -> MutedBy {
+    MutedBy {
+        silences: muted.silences.clone(),
+        alerts: muted.inhibited_by.clone(),
+        maintenance: muted.maintenance,
+        waits_until: muted.waits_until.max(muted.sees_until),
+    }
+}
+
+fn writes_of(rows: &Rows) -> Vec<Write> {
+    let put = rows.put.iter().map(|alert| Write::PutAlert(Box::new(alert.clone())));
+    let delete = rows.delete.iter().map(|id| Write::DeleteAlert { id: id.clone() });
+    let notices = rows.plan.writes.iter().map(|write| match write {
+        NoticeWrite::Put(notice) => Write::PutNotice(Box::new(notice.clone())),
+        NoticeWrite::Delete { id } => Write::DeleteNotice { id: id.clone() },
+        NoticeWrite::Log(notice) => Write::LogNotice(Box::new(notice.clone())),
+        NoticeWrite::PutTelling(telling) => Write::PutTelling(telling.clone()),
+        NoticeWrite::DeleteTelling { alert } => Write::DeleteTelling { alert: alert.clone() },
+    });
+    put.chain(delete).chain(notices).collect()
+}
+
+/// The alert that says that somebody could not be told.
+fn told_nobody(undeliverable: &Undeliverable, now: Now) -> Raise {
+    let Undeliverable { channel, titles, reason, .. } = undeliverable;
+    let labels = BTreeMap::from([
+        (String::from("alertname"), notify::UNDELIVERABLE.to_owned()),
+        (String::from("channel"), channel.clone()),
+        (String::from("severity"), Severity::High.word().to_owned()),
+    ]);
+    Raise {
+        key: event_key(&labels),
+        kind: notify::UNDELIVERABLE.to_owned(),
+        texts: Texts {
+            labels,
+            annotations: BTreeMap::new(),
+            source: String::from("holdfast"),
+            resource_type: Some(String::from("channel")),
+            resource_id: Some(channel.clone()),
+            title: format!("The channel {channel} could not be told"),
+            message: format!("Given up: {}. {reason}", titles.join("; ")),
+        },
+        severity: Severity::High,
+        value: None,
+        started_at: None,
+        expires_at: now.wall.plus(UNDELIVERABLE_FOR),
+    }
+}
+
+/// What of the configuration alerting follows. Rules that are wrong are left out: the
+/// configuration has said so.
+fn rules_of(config: &Config) -> Rules {
+    let (rules, recordings) = rule::rules(&config.rule, &mut |_, _, _| {});
+    Rules {
+        enabled: config.alerting.enabled,
+        start_grace: config.alerting.start_grace.0,
+        rules,
+        recordings,
+        notify: notify::Settings::default(),
+    }
+}

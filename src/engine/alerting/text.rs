@@ -1,0 +1,109 @@
+//! What an alert says: labels, title and message, rendered from the rule's templates.
+//!
+//! Asked only when an alert begins or changes, so templates are read then and not kept.
+//! A template that fails shows why in its place: an alert with a broken text is worth
+//! more than none.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::compiled::Answered;
+use crate::base::time::Timestamp;
+use crate::logic::alert::{About, Author, Texts, WHOLE_RULE};
+use crate::promql::Labels;
+use crate::promql::template::{Data, Element, expand};
+
+/// Label names that the life cycle sets.
+const ALERTNAME: &str = "alertname";
+const SEVERITY: &str = "severity";
+
+/// Names alerts: milliseconds since 1970 and a random number, in hexadecimal, so that ids
+/// sort by time.
+pub struct Ids {
+    salt: u32,
+    next: AtomicU32,
+}
+
+impl Ids {
+    pub fn new() -> Self {
+        let mut salt = [0; 4];
+        // Without randomness the time alone names it.
+        let _ = getrandom::fill(&mut salt);
+        Self { salt: u32::from_ne_bytes(salt), next: AtomicU32::new(0) }
+    }
+
+    pub fn draw(&self, now: Timestamp) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:011x}{:08x}", now.millis().max(0), self.salt ^ number)
+    }
+}
+
+/// Writes the texts of the alerts of one step.
+pub struct Writer<'a> {
+    pub ids: &'a Ids,
+    pub now: Timestamp,
+    /// The samples of the step.
+    pub samples: &'a [Answered],
+}
+
+impl Writer<'_> {
+    fn labels(&self, about: &About<'_>) -> Labels {
+        let sample = about.sample.and_then(|place| self.samples.get(place));
+        match sample {
+            Some(sample) => sample.labels.clone(),
+            None if about.key == WHOLE_RULE => Labels::empty(),
+            None => Labels::from_key(about.key),
+        }
+    }
+}
+
+impl Author for Writer<'_> {
+    fn id(&mut self) -> String {
+        self.ids.draw(self.now)
+    }
+
+    fn texts(&mut self, about: About<'_>) -> Texts {
+        let rule = about.rule;
+        let labels = self.labels(&about);
+        let owned = |labels: &Labels| -> Vec<(String, String)> {
+            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let pairs = owned(&labels);
+        let data = Data {
+            labels: &pairs,
+            value: about.value.unwrap_or(f64::NAN),
+            external_labels: &[],
+            external_url: "",
+            at: self.now,
+        };
+        // A message is not the place to look into the store.
+        let refuse = |_: &str| -> Result<Vec<Element>, String> {
+            Err(String::from("`query` is not available in the texts of alerts"))
+        };
+        let render = |text: &str| expand(text, &data, &refuse);
+        let mut all: BTreeMap<String, String> = owned(&labels.unnamed()).into_iter().collect();
+        all.extend(rule.labels.iter().map(|(name, text)| (name.clone(), render(text))));
+        all.retain(|_, value| !value.is_empty());
+        all.insert(ALERTNAME.to_owned(), rule.alert.clone());
+        all.entry(SEVERITY.to_owned()).or_insert_with(|| about.severity.word().to_owned());
+        let filled = |text: &Option<String>| text.as_deref().map(render).filter(|text| !text.is_empty());
+        let mut annotations: BTreeMap<String, String> =
+            rule.annotations.iter().map(|(name, text)| (name.clone(), render(text))).collect();
+        if let Some(runbook) = filled(&rule.runbook) {
+            annotations.entry(String::from("runbook_url")).or_insert(runbook);
+        }
+        let (title, message) = match about.error {
+            Some(error) => (format!("{}: cannot be judged", rule.alert), error.to_owned()),
+            None => (render(&rule.title), render(&rule.message)),
+        };
+        Texts {
+            labels: all,
+            annotations,
+            source: render(&rule.source),
+            resource_type: filled(&rule.resource_type),
+            resource_id: filled(&rule.resource_id),
+            title,
+            message,
+        }
+    }
+}
