@@ -29,6 +29,7 @@ use crate::collectors;
 use crate::config::Config;
 use crate::config::load::Loaded;
 use crate::config::storage::Storage;
+use crate::engine::alerting::{Alerting, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::{ProbeNowError, Prober};
@@ -76,6 +77,7 @@ struct Agent {
     store: Arc<OnceLock<Store>>,
     prober: Arc<OnceLock<Prober>>,
     breakers: Arc<OnceLock<BreakerKeeper>>,
+    alerting: Arc<OnceLock<Alerting>>,
     host: watch::Sender<Arc<HostView>>,
     targets: watch::Sender<Arc<Vec<TargetStatus>>>,
     opening: watch::Sender<f64>,
@@ -126,6 +128,7 @@ impl Agent {
             store: Arc::default(),
             prober: Arc::default(),
             breakers: Arc::default(),
+            alerting: Arc::default(),
             host: watch::Sender::new(Arc::default()),
             targets: watch::Sender::new(Arc::default()),
             opening: watch::Sender::new(0.0),
@@ -217,6 +220,7 @@ impl Agent {
                 })
             }),
             breakers: self.breakers.clone(),
+            alerting: self.alerting.clone(),
             settings: self.settings.clone(),
             build: BUILD,
             started_at: self.clock.now(),
@@ -245,6 +249,7 @@ impl Agent {
         }
         self.directory.ensure_token(&store, self.clock.now()).await?;
         let agent = format!("{:016x}", report.store_id);
+        self.alert(&store).await?;
         // Set last: whoever sees the store sees it complete.
         let _ = self.store.set(store);
         let surroundings = targets::Surroundings {
@@ -256,6 +261,21 @@ impl Agent {
         self.probe(surroundings).await;
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
+        Ok(())
+    }
+
+    /// Takes up the alerts of the last run and starts evaluating rules.
+    async fn alert(&self, store: &Store) -> Result<(), AppError> {
+        let (clock, store, bus) = (self.clock.clone(), store.clone(), self.bus.clone());
+        let config = self.settings.config();
+        let opened = Supervisor::blocking(move || Alerting::open(clock, store, bus, &config)).await;
+        let alerting =
+            opened.ok_or_else(|| AppError::Failed(String::from("reading the alerts failed")))??;
+        let _ = self.alerting.set(alerting.clone());
+        let inputs = Inputs { config: self.settings.subscribe(), host: self.host.subscribe() };
+        self.supervisor.spawn("alerting", Policy::Restart, Phase::Engine, move |stop| {
+            alerting.clone().run(inputs.clone(), stop)
+        });
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::error::Problem;
 use crate::base::id::Name;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
+use crate::engine::alerting::Alerting;
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::prober::ProbeNowError;
 use crate::engine::settings::Settings;
@@ -59,6 +60,8 @@ pub struct Services {
     pub probe: ProbeNow,
     /// Empty while the store opens.
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
+    /// Empty while the store opens.
+    pub alerting: Arc<OnceLock<Alerting>>,
     pub settings: Settings,
     pub build: BuildInfo,
     pub started_at: Timestamp,
@@ -131,6 +134,14 @@ impl App {
     /// 503 `starting` while the store opens.
     pub fn breakers(&self) -> Result<&BreakerKeeper, Problem> {
         self.services.breakers.get().ok_or_else(|| self.starting())
+    }
+
+    /// Rules and alerts.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn alerting(&self) -> Result<&Alerting, Problem> {
+        self.services.alerting.get().ok_or_else(|| self.starting())
     }
 
     fn starting(&self) -> Problem {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that linking is paid once.
 
+mod alerting;
 mod support;
 
 mod api;

@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::compiled::Rounds;
+pub use self::compiled::Rounds;
 pub use self::core::RuleHealth;
 use self::core::{Core, NewsItem, Rows, event_key, to_notify};
 use self::source::HeadSource;
@@ -182,9 +182,9 @@ impl Alerting {
     /// # Errors
     /// None: a rule that fails says so, and what cannot be stored is kept.
     pub async fn run(self, mut inputs: Inputs, stop: CancellationToken) -> TaskResult {
-        let mut rules = rules_of(&inputs.config.borrow_and_update());
-        let mut rounds = Rounds::new(HeadSource::new(self.inner.store.clone()));
-        self.take(&mut rounds, &rules).await;
+        let config = inputs.config.borrow_and_update().clone();
+        let mut rules = rules_of(&config);
+        let mut rounds = self.rounds(&config).await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -210,6 +210,13 @@ impl Alerting {
                 self.settle(&mut *self.inner.core.lock().await).await.ok();
             }
         }
+    }
+
+    /// Puts the rules of `config` in force, ready to be evaluated.
+    pub async fn rounds(&self, config: &Config) -> Rounds {
+        let mut rounds = Rounds::new(HeadSource::new(self.inner.store.clone()));
+        self.take(&mut rounds, &rules_of(config)).await;
+        rounds
     }
 
     /// Puts other rules in force.

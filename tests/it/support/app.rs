@@ -12,6 +12,7 @@ use holdfast::base::secret::Secret;
 use holdfast::base::time::{Clock, ManualClock, Timestamp};
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
+use holdfast::engine::alerting::Alerting;
 use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::prober::ProbeNowError;
 use holdfast::engine::settings::Settings;
@@ -47,6 +48,8 @@ pub struct TestApp {
     pub bus: Bus,
     pub store: Arc<OnceLock<Store>>,
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
+    pub alerting: Arc<OnceLock<Alerting>>,
+    settings: Settings,
     /// What the handlers' breakers are made in.
     pub registry: Breakers,
     pub host: watch::Sender<Arc<HostView>>,
@@ -72,6 +75,10 @@ impl TestApp {
         let keeper =
             BreakerKeeper::new(app.clock.clone(), app.registry.clone(), store.clone(), app.bus.clone());
         app.breakers.set(keeper).ok().unwrap();
+        let (clock, bus, config) = (app.clock.clone(), app.bus.clone(), settings.config());
+        let reader = store.clone();
+        let opened = Supervisor::blocking(move || Alerting::open(clock, reader, bus, &config)).await;
+        app.alerting.set(opened.unwrap().unwrap()).ok().unwrap();
         app.store.set(store).ok().unwrap();
         app.admin = app.token(Scope::Admin).await;
         app
@@ -91,6 +98,7 @@ impl TestApp {
         let (targets, targets_seen) = watch::channel(Arc::default());
         let store = Arc::new(OnceLock::new());
         let breakers = Arc::new(OnceLock::new());
+        let alerting = Arc::new(OnceLock::new());
         let registry = Breakers::new(shared.clone(), BTreeMap::new());
         let front = Front::new(Services {
             clock: shared,
@@ -102,6 +110,7 @@ impl TestApp {
             targets: targets_seen,
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
             breakers: breakers.clone(),
+            alerting: alerting.clone(),
             settings: settings.clone(),
             build: BuildInfo { commit: "test", target: "test", profile: "debug" },
             started_at: NOW,
@@ -118,6 +127,8 @@ impl TestApp {
             bus,
             store,
             breakers,
+            alerting,
+            settings: settings.clone(),
             registry,
             host,
             targets,
@@ -132,6 +143,17 @@ impl TestApp {
 
     pub fn store(&self) -> &Store {
         self.store.get().unwrap()
+    }
+
+    pub fn alerting(&self) -> &Alerting {
+        self.alerting.get().unwrap()
+    }
+
+    /// Evaluates every rule, as a tick of the sampler does those that are due, by the
+    /// configuration that is in force.
+    pub async fn round(&self) {
+        let rounds = self.alerting().rounds(&self.settings.config()).await;
+        assert!(self.alerting().round(rounds).await.is_some());
     }
 
     /// A new token of one scope.
