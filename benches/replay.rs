@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::base::time::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
-use holdfast::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SamplesQuery, SeriesSamples};
+use holdfast::model::query::{LOOKBACK, RangeAnswer, RangeQuery, Resolution, SamplesQuery, SeriesSamples};
 use holdfast::model::selector::{MatchOp, Matcher, Selector};
 use holdfast::store::ring;
 use holdfast::store::ring::{Head, HeadOptions};
@@ -196,7 +196,8 @@ fn ask(store: &Store, end: Timestamp) -> anyhow::Result<()> {
 fn samples(store: &Store, series: usize, to: Timestamp) -> anyhow::Result<()> {
     let from = Timestamp(to.millis() - 24 * ring::HOUR_MS);
     let selector = selector(series);
-    let query = SamplesQuery { selector, from, to, max_series: 500, max_samples: 50_000_000 };
+    let finest = Resolution::Raw;
+    let query = SamplesQuery { selector, from, to, finest, max_series: 500, max_samples: 50_000_000 };
     let clock = SystemClock::new();
     let (mut took, mut found) = (Vec::new(), 0);
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! Extractors whose refusals are problems: [`ApiJson`], [`ApiPath`], [`ApiQuery`].
+//! Extractors whose refusals are problems: [`ApiJson`], [`MaybeJson`], [`ApiPath`], [`ApiQuery`].
 //!
 //! axum's own answer in plain text, take unknown parameters, and wait for a body
 //! as long as the client likes; these do not.
@@ -37,6 +37,22 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let body = read_body(request.into_body(), BODY_LIMIT).await?;
+        from_json(&body).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub struct MaybeJson<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read_body(request.into_body(), BODY_LIMIT).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
         from_json(&body).map(Self)
     }
 }

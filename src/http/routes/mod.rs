@@ -1,8 +1,11 @@
 //! One file per resource; each says its paths, and this list merges them.
 
+pub mod alert_actions;
+pub mod alerts;
 pub mod audit;
 pub mod breaker;
 pub mod config;
+pub mod deliveries;
 pub mod document;
 pub mod events;
 pub mod health;
@@ -25,6 +28,9 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(monitoring::routes())
+        .merge(alerts::routes())
+        .merge(alert_actions::routes())
+        .merge(deliveries::routes())
         .merge(events::routes())
         .merge(series::routes())
         .merge(query::routes())
