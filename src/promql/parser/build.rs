@@ -1,6 +1,6 @@
 //! What the parser checks when it puts a tree together: types, counts, height.
 
-use super::super::ast::{BinaryOp, DEEPEST, Expr, Kind, Matching, Span, Type};
+use super::super::ast::{Binary, DEEPEST, Expr, Kind, Matching, Span, Type};
 use super::super::function::Signature;
 use super::{Built, Parsed, Parser};
 
@@ -62,42 +62,33 @@ impl Parser<'_> {
         self.built(Kind::Call(signature.function, arguments), span, height)
     }
 
-    pub(super) fn check_binary(
-        &self,
-        sign: Span,
-        op: BinaryOp,
-        bool: bool,
-        matching: &Matching,
-        left: &Expr,
-        right: &Expr,
-    ) -> Parsed<()> {
-        let types = [left, right].map(Expr::value_type);
-        for (side, found) in [left, right].into_iter().zip(types) {
+    pub(super) fn binary(&self, sign: Span, mut binary: Binary, height: usize) -> Parsed<Built> {
+        let (op, types) = (binary.op, [&binary.left, &binary.right].map(Expr::value_type));
+        for (side, found) in [&binary.left, &binary.right].into_iter().zip(types) {
             if !matches!(found, Type::Scalar | Type::Vector) {
-                let message = format!(
-                    "`{}` takes scalars and instant vectors, found {}",
-                    op.words(),
-                    with_article(found)
-                );
+                let found = with_article(found);
+                let message = format!("`{}` takes scalars and instant vectors, found {found}", op.words());
                 return Err(self.error(side.span, message));
             }
         }
-        if types == [Type::Vector, Type::Vector] {
-            return Ok(());
+        if types != [Type::Vector, Type::Vector] {
+            if op.is_set() {
+                let message = format!("`{}` goes between two instant vectors, found a scalar", op.words());
+                return Err(self.error(sign, message));
+            }
+            if !binary.matching.labels.is_empty() {
+                let message = "`on` and `ignoring` go between two instant vectors, found a scalar";
+                return Err(self.error(sign, message));
+            }
+            // `on ()` says nothing, and Prometheus lets it pass.
+            binary.matching = Matching::default();
         }
-        if op.is_set() {
-            let message = format!("`{}` goes between two instant vectors, found a scalar", op.words());
-            return Err(self.error(sign, message));
-        }
-        if *matching != Matching::default() {
-            let message = "`on` and `ignoring` go between two instant vectors, found a scalar";
-            return Err(self.error(sign, message));
-        }
-        if types == [Type::Scalar, Type::Scalar] && op.is_comparison() && !bool {
+        if types == [Type::Scalar, Type::Scalar] && op.is_comparison() && !binary.bool {
             let message = format!("a comparison of scalars needs `bool`: `{} bool`", op.words());
             return Err(self.error(sign, message));
         }
-        Ok(())
+        let span = binary.left.span.to(binary.right.span);
+        self.built(Kind::Binary(Box::new(binary)), span, height)
     }
 }
 

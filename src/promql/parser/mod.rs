@@ -196,7 +196,9 @@ impl Parser<'_> {
             let sign = self.take()?;
             let (bool, matching) = self.modifiers(op, &sign)?;
             let right = self.expression(level(op) + u8::from(op != BinaryOp::Power))?;
-            left = self.binary(sign.span, op, bool, matching, left, right)?;
+            let height = left.height.max(right.height);
+            let binary = Binary { op, bool, left: left.expr, right: right.expr, matching };
+            left = self.binary(sign.span, binary, height)?;
         }
         self.nesting -= 1;
         Ok(left)
@@ -434,21 +436,5 @@ impl Parser<'_> {
                 _ => return Err(self.unexpected(&next, "an operator, `,` or `)`")),
             }
         }
-    }
-
-    fn binary(
-        &self,
-        sign: Span,
-        op: BinaryOp,
-        bool: bool,
-        matching: Matching,
-        left: Built,
-        right: Built,
-    ) -> Parsed<Built> {
-        self.check_binary(sign, op, bool, &matching, &left.expr, &right.expr)?;
-        let height = left.height.max(right.height);
-        let span = left.expr.span.to(right.expr.span);
-        let binary = Binary { op, bool, left: left.expr, right: right.expr, matching };
-        self.built(Kind::Binary(Box::new(binary)), span, height)
     }
 }
