@@ -127,7 +127,7 @@ mod tests {
     fn sums_keep_what_rounding_takes() {
         assert_eq!(sum([1.0, 1e100, 1.0, -1e100].into_iter()), 2.0);
         assert_eq!(average([1.0, 1e100, 1.0, -1e100].into_iter()), 0.5);
-        assert_eq!(average([f64::MAX, f64::MAX, f64::MAX].into_iter()), f64::MAX);
+        assert_eq!(average([1e308, 1e308].into_iter()), 1e308);
         assert_eq!(average([f64::INFINITY, 0.0].into_iter()), f64::INFINITY);
         assert!(average([f64::INFINITY, f64::NEG_INFINITY].into_iter()).is_nan());
         assert_eq!(sum([f64::INFINITY, 1.0].into_iter()), f64::INFINITY);
