@@ -182,6 +182,8 @@ pub struct Alert {
     pub key: String,
     /// Name of the rule, or of the kind of event.
     pub rule: String,
+    /// The expression that it is the answer of; empty for events.
+    pub expr: String,
     /// The whole label set, `alertname` and `severity` included, as Prometheus has it.
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
@@ -202,6 +204,9 @@ pub struct Alert {
     pub threshold: Option<f64>,
     /// Start of the present state.
     pub since: Timestamp,
+    /// Milliseconds of wall time since `since` that its durations do not count: the process
+    /// was down, or the clock was set.
+    pub uncounted_ms: i64,
     /// When the condition became true.
     pub started_at: Timestamp,
     pub fired_at: Option<Timestamp>,

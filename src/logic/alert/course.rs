@@ -137,9 +137,7 @@ impl Course<'_> {
             }
             return;
         }
-        let waited = live.entered.elapsed(self.now.mono);
-        let due = self.rule.re_raise_after.is_some_and(|after| waited >= after);
-        if beyond && !due {
+        if beyond && !self.is_due(live) {
             return;
         }
         self.changes.push(live.release(self.now));
@@ -150,10 +148,24 @@ impl Course<'_> {
         }
     }
 
+    /// Whether a manual resolve has held long enough.
+    fn is_due(&self, live: &Episode) -> bool {
+        let waited = live.entered.elapsed(self.now.mono);
+        self.rule.re_raise_after.is_some_and(|after| waited >= after)
+    }
+
+    /// A restored alert whose series had no time yet to come back.
+    fn may_come_back(&self, slot: &Instance) -> bool {
+        let unseen = slot.live.as_ref().map(|live| live.unseen);
+        let lookback = self.settings.lookback;
+        matches!(unseen, Some(Unseen::SinceStart(start)) if self.now.mono.since(start) < lookback)
+    }
+
     /// Nothing to judge by: a sample that is not a number or has too little data, or none.
     pub fn unknown(&mut self, key: &str, slot: &mut Instance) {
         match self.judge.absent {
             None => {}
+            Some(_) if self.may_come_back(slot) => {}
             Some(Absent::Ok) => {
                 slot.missing = None;
                 self.clear(slot, None);
@@ -170,17 +182,15 @@ impl Course<'_> {
     /// No sample in an answer; whether the instance is worth keeping.
     pub fn gone(&mut self, key: &str, slot: &mut Instance) -> bool {
         self.pass_time(slot);
-        match slot.live.as_ref().map(|live| live.unseen) {
-            Some(Unseen::SinceStart(start)) if self.now.mono.since(start) < self.settings.lookback => {
-                return true;
-            }
-            Some(Unseen::SinceEdit) => {
-                self.retire(slot, "the edited expression does not answer it any more");
-                return !slot.is_blank();
-            }
-            _ => {}
+        if self.may_come_back(slot) {
+            return true;
+        }
+        if slot.live.as_ref().is_some_and(|live| live.unseen == Unseen::SinceEdit) {
+            self.retire(slot, "the edited expression does not answer it any more");
+            return !slot.is_blank();
         }
         if self.judge.absent.is_none() {
+            slot.missing = None;
             self.clear(slot, None);
         } else {
             self.unknown(key, slot);
@@ -191,8 +201,9 @@ impl Course<'_> {
     /// The condition is false.
     pub fn clear(&mut self, slot: &mut Instance, value: Option<f64>) {
         let Some(live) = slot.live.as_mut() else { return };
-        if value.is_some() {
-            live.alert.value = value;
+        match value {
+            Some(_) => live.alert.value = value,
+            None => live.reached = Reached::default(),
         }
         match live.alert.state {
             AlertState::Pending | AlertState::Nodata | AlertState::Error if !live.has_fired() => {
@@ -236,9 +247,19 @@ impl Course<'_> {
             Absent::Keep | Absent::Ok => (AlertState::Nodata, Happening::Nodata),
         };
         let missing = || format!("no data for {}", Span(self.judge.grace));
+        if let Some(live) = slot.live.as_mut().filter(|live| live.is_held()) {
+            if !self.is_due(live) {
+                return;
+            }
+            self.changes.push(live.release(self.now));
+        }
         match slot.live.as_mut() {
-            Some(live) if live.is_held() || live.alert.state == state => {}
+            Some(live) if live.alert.state == state => {}
             Some(live) if live.alert.state != AlertState::Resolved => {
+                if live.alert.state == AlertState::Recovering {
+                    // Its last value was fine, and is not why it is as it is.
+                    live.alert.value = None;
+                }
                 let note = error.map_or_else(missing, str::to_owned);
                 if state == AlertState::Firing {
                     return self.fire_without_data(key, slot, note);
@@ -306,6 +327,7 @@ impl Course<'_> {
             id: self.author.id(),
             key: key.to_owned(),
             rule: self.rule.name.clone(),
+            expr: self.rule.expr.clone(),
             severity,
             peak: severity,
             value,

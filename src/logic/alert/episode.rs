@@ -41,16 +41,28 @@ impl Episode {
     /// durations count until then, and on from now.
     pub fn restored(alert: Alert, now: Now, alive: Option<Timestamp>) -> Self {
         let alive = alive.unwrap_or(alert.updated_at);
-        let entered = Since::with(now.mono, alive.since(alert.since));
+        let counted = alive.millis().saturating_sub(alert.since.millis()).saturating_sub(alert.uncounted_ms);
+        let counted = counted.max(0);
+        let entered = Since::with(now.mono, Duration::from_millis(counted.unsigned_abs()));
         let ack_until = alert.acknowledged.as_ref().and_then(|ack| deadline(ack.until, ack.at, now));
-        Self {
+        let mut episode = Self {
             entered,
             reached: Reached::up_to(alert.severity, entered),
             ack_until,
             unseen: Unseen::SinceStart(now.mono),
             outdated: false,
             alert,
+        };
+        if episode.is_timed() {
+            let shown = now.wall.millis().saturating_sub(episode.alert.since.millis());
+            episode.alert.uncounted_ms = shown.saturating_sub(counted);
         }
+        episode
+    }
+
+    /// Whether a duration runs that a restart has to go on with.
+    pub fn is_timed(&self) -> bool {
+        matches!(self.alert.state, AlertState::Pending | AlertState::Recovering) || self.is_held()
     }
 
     /// Adds a line to the history.
@@ -67,6 +79,7 @@ impl Episode {
     pub fn enter(&mut self, state: AlertState, now: Now) {
         self.alert.state = state;
         self.alert.since = now.wall;
+        self.alert.uncounted_ms = 0;
         self.entered = Since::now(now.mono);
         match state {
             AlertState::Firing if self.alert.fired_at.is_none() => self.alert.fired_at = Some(now.wall),
@@ -146,19 +159,12 @@ impl Episode {
         (over && live).then(|| self.rearm(now, None, "the time of the acknowledgement is over"))
     }
 
-    /// The wall clock was set: what began by the old one is told by the new one.
-    pub fn shift(&mut self, forward: bool, by: Duration) -> Option<Change> {
-        let state = self.alert.state;
-        let runs = matches!(state, AlertState::Pending | AlertState::Recovering) || self.is_held();
-        if !runs {
+    /// The wall clock was set forward by `millis`, or back.
+    pub fn shift(&mut self, millis: i64) -> Option<Change> {
+        if !self.is_timed() {
             return None;
         }
-        let moved = |at: Timestamp| if forward { at.plus(by) } else { at.minus(by) };
-        self.alert.since = moved(self.alert.since);
-        if state == AlertState::Pending && !self.has_fired() {
-            self.alert.started_at = self.alert.since;
-        }
-        self.alert.updated_at = moved(self.alert.updated_at);
+        self.alert.uncounted_ms = self.alert.uncounted_ms.saturating_add(millis);
         Some(self.change(News::Touched))
     }
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::course::Course;
 use super::episode::{Episode, Instance, Unseen};
@@ -17,8 +16,8 @@ use crate::base::time::{Monotonic, Timestamp};
 use crate::model::alert::{Alert, AlertState, Happening};
 use crate::model::rule::{Absent, Origin, Rule};
 
-/// A difference of the clocks that is no drift.
-const JUMP: Duration = Duration::from_secs(2);
+/// A difference of the clocks that is no drift, in milliseconds.
+const JUMP_MS: u64 = 2000;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -73,6 +72,7 @@ impl RuleState {
     pub fn step(&mut self, now: Now, input: Input<'_>, author: &mut dyn Author) -> Outcome {
         let mut outcome = Outcome { changes: self.shift(now), ..Outcome::default() };
         if !self.rule.enabled {
+            outcome.changes.extend(self.retire(now, "the rule is disabled"));
             return outcome;
         }
         self.turn += 1;
@@ -159,24 +159,52 @@ impl RuleState {
     }
 
     /// Takes up alerts after a start, those that [`super::goes_on`] names. None of them
-    /// is resolved or fires again for that. `down_since`: when the former process was last
-    /// known to live; a pending alert's time counts until then.
-    pub fn restore(&mut self, alerts: Vec<Alert>, now: Now, down_since: Option<Timestamp>) {
+    /// is resolved or fires again for that; what changes is how much of their time counts.
+    /// `down_since`: when the former process was last
+    /// known to live; a pending alert's time counts until then. An alert that another
+    /// expression answered is taken as by [`Self::change_rule`].
+    pub fn restore(&mut self, alerts: Vec<Alert>, now: Now, down_since: Option<Timestamp>) -> Vec<Change> {
+        let mut changes = Vec::new();
         for alert in alerts {
             let slot = if alert.key == WHOLE_RULE {
                 &mut self.whole
             } else {
                 self.instances.entry(Box::from(alert.key.as_str())).or_default()
             };
-            // Of several of one label set the newest that is not over.
-            let order = |alert: &Alert| (alert.state != AlertState::Resolved, alert.id.clone());
-            if slot.live.as_ref().is_some_and(|live| order(&live.alert) >= order(&alert)) {
+            let edited = alert.expr != self.rule.expr && alert.key != WHOLE_RULE;
+            let uncounted_ms = alert.uncounted_ms;
+            let mut other = Instance {
+                flaps: alert.flapping.then(|| Box::new(Flaps::resumed(now.mono))),
+                live: Some(Box::new(Episode::restored(alert, now, down_since))),
+                ..Instance::default()
+            };
+            if rank(slot) == rank(&other) {
                 continue;
             }
-            slot.flaps = alert.flapping.then(|| Box::new(Flaps::resumed(now.mono)));
-            slot.live = Some(Box::new(Episode::restored(alert, now, down_since)));
+            if edited {
+                again(&mut other, &self.rule, now, &mut changes);
+            } else if let Some(live) = &other.live {
+                let changed = live.is_timed() && live.alert.uncounted_ms != uncounted_ms;
+                changes.extend(changed.then(|| live.change(News::Touched)));
+            }
+            // Of several of one label set the newest that is not over goes on.
+            if rank(slot) < rank(&other) {
+                std::mem::swap(slot, &mut other);
+            }
+            let mut course = Course {
+                rule: &self.rule,
+                judge: &self.judge,
+                settings: self.settings,
+                now,
+                author: &mut Nobody,
+                changes: Vec::new(),
+            };
+            course.retire(&mut other, "another alert of the same label set goes on");
+            changes.append(&mut course.changes);
         }
+        self.instances.retain(|_, slot| slot.live.is_some());
         self.last = Some(now);
+        changes
     }
 
     /// Judges by another version of the rule from the next step on. An edit that leaves the
@@ -193,7 +221,7 @@ impl RuleState {
             self.failing = None;
             self.had_series = false;
             self.instances.retain(|_, slot| {
-                again(slot, now, &mut changes);
+                again(slot, &self.rule, now, &mut changes);
                 slot.live.is_some()
             });
         }
@@ -225,29 +253,32 @@ impl RuleState {
         changes
     }
 
-    /// What the wall clock's being set means to times that still run.
+    /// Notes that the wall clock was set, so that a restart does not count the difference.
     fn shift(&mut self, now: Now) -> Vec<Change> {
         let Some(last) = self.last.replace(now) else { return Vec::new() };
         let expected = last.wall.plus(now.mono.since(last.mono));
-        let (forward, by) = if now.wall >= expected {
-            (true, now.wall.since(expected))
-        } else {
-            (false, expected.since(now.wall))
-        };
-        if by < JUMP {
+        let ahead = now.wall.millis().saturating_sub(expected.millis());
+        if ahead.unsigned_abs() < JUMP_MS {
             return Vec::new();
         }
         let slots = self.instances.values_mut().chain([&mut self.whole]);
-        slots.filter_map(|slot| slot.live.as_mut()?.shift(forward, by)).collect()
+        slots.filter_map(|slot| slot.live.as_mut()?.shift(ahead)).collect()
     }
 }
 
+/// Which of two with the same label set goes on.
+fn rank(slot: &Instance) -> Option<(bool, &str)> {
+    let live = slot.live.as_ref()?;
+    Some((live.alert.state != AlertState::Resolved, &live.alert.id))
+}
+
 /// Makes an instance pending again because its expression is another one.
-fn again(slot: &mut Instance, now: Now, changes: &mut Vec<Change>) {
+fn again(slot: &mut Instance, rule: &Rule, now: Now, changes: &mut Vec<Change>) {
     slot.missing = None;
     slot.flaps = None;
     let Some(live) = &mut slot.live else { return };
     live.alert.flapping = false;
+    live.alert.expr.clone_from(&rule.expr);
     live.reached = Reached::default();
     live.entered = Since::now(now.mono);
     live.unseen = Unseen::SinceEdit;
@@ -257,8 +288,16 @@ fn again(slot: &mut Instance, now: Now, changes: &mut Vec<Change>) {
             slot.live = None;
         }
         AlertState::Pending if !live.has_fired() => {
-            (live.alert.since, live.alert.started_at, live.alert.updated_at) = (now.wall, now.wall, now.wall);
+            live.enter(AlertState::Pending, now);
+            (live.alert.started_at, live.alert.updated_at) = (now.wall, now.wall);
             changes.push(live.change(News::Touched));
+        }
+        // What the old expression had no data of.
+        AlertState::Nodata | AlertState::Error if !live.has_fired() => {
+            live.enter(AlertState::Resolved, now);
+            let note = Some(String::from("the expression was edited"));
+            changes.push(live.told(now, Happening::RuleChanged, None, note));
+            slot.live = None;
         }
         _ => {
             live.enter(AlertState::Pending, now);

@@ -40,6 +40,8 @@ mod flap;
 mod instances;
 mod judge;
 mod operate;
+#[cfg(test)]
+mod tests;
 
 pub use self::events::{Events, Full, Raise};
 pub use self::instances::RuleState;
