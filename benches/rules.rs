@@ -50,7 +50,8 @@ impl Stage {
         let numbers: Vec<String> = (0..self.count).map(|number| number.to_string()).collect();
         let mut family = frame.gauge("load", "A value.");
         for (at, number) in numbers.iter().enumerate() {
-            family = family.push(&[("disk", number.as_str()), ("host", "box")], (at % 50) as f64 + second % 7.0);
+            family =
+                family.push(&[("disk", number.as_str()), ("host", "box")], (at % 50) as f64 + second % 7.0);
         }
         let mut family = frame.counter("done_total", "A counter.");
         for number in &numbers {
@@ -61,7 +62,8 @@ impl Stage {
 
     /// Mean time of a round on the wall and in the process' CPU, ms.
     fn measure(&self, rules: &str) -> (f64, f64) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let text = format!("[storage]\nmax_series = 50000\n{rules}");
         let loaded = load_text(Sources::default(), "bench.toml", &text, Overlay::default()).unwrap();
         let bus = Bus::new(self.clock.clone(), 16);

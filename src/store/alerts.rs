@@ -27,6 +27,8 @@ const AT_ONCE: u64 = MOST / 20;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AlertRecord {
     key: String,
+    expr: String,
+    uncounted_ms: i64,
     rule: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
@@ -131,6 +133,8 @@ impl AlertRecord {
     pub fn of(alert: &Alert) -> Self {
         Self {
             key: alert.key.clone(),
+            expr: alert.expr.clone(),
+            uncounted_ms: alert.uncounted_ms,
             rule: alert.rule.clone(),
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),
@@ -176,6 +180,8 @@ impl AlertRecord {
         Alert {
             id: id.to_owned(),
             key: self.key,
+            expr: self.expr,
+            uncounted_ms: self.uncounted_ms,
             rule: self.rule,
             labels: self.labels,
             annotations: self.annotations,
@@ -297,6 +303,8 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let mut alert = Alert {
             key: text("k"),
+            expr: text("x"),
+            uncounted_ms: 9,
             id: text("x"),
             rule: text("r"),
             labels: BTreeMap::from([(text("a"), text("b"))]),
@@ -337,9 +345,9 @@ mod tests {
 
     #[test]
     fn alert_v1() {
-        let hex = "01016b01720101610162000173000101690174016d020304010000000000\
-                   00f03f0002040106001001016f0a01630000000101700c016e0101010e00\
-                   01010110020301000000000000f03f00010177";
+        let hex = "01016b01781201720101610162000173000101690174016d020304010000\
+                   00000000f03f0002040106001001016f0a01630000000101700c016e0101\
+                   010e0001010110020301000000000000f03f00010177";
         let bytes = Raw::encode(&AlertRecord::of(&alert()));
         let shown: String = bytes.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown, hex);

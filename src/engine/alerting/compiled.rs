@@ -118,10 +118,12 @@ impl Compiled {
         &self.of.rule
     }
 
-    /// Smaller values are the worse ones, as the comparison at its top says.
-    pub fn falls(&self) -> bool {
-        let threshold = inspect::threshold(&self.timed.expr);
-        threshold.is_some_and(|at| matches!(at.op, BinaryOp::Less | BinaryOp::LessOrEqual))
+    /// What the comparison at its top says: whether smaller values are the worse ones, and
+    /// with what number it compares.
+    pub fn comparison(&self) -> (bool, Option<f64>) {
+        let threshold = inspect::threshold(&self.timed.expr).filter(|at| !at.bool);
+        let falls = threshold.is_some_and(|at| matches!(at.op, BinaryOp::Less | BinaryOp::LessOrEqual));
+        (falls, threshold.map(|at| at.value))
     }
 
     fn keyed(&mut self, samples: Vec<(Labels, f64)>) -> Vec<Answered> {

@@ -91,7 +91,8 @@ pub struct Core {
 }
 
 fn settings_of(compiled: &Compiled, start_grace: Duration) -> Settings {
-    Settings { lookback: start_grace, falling: compiled.falls(), ..Settings::default() }
+    let (falling, threshold) = compiled.comparison();
+    Settings { lookback: start_grace, falling, threshold, ..Settings::default() }
 }
 
 fn states(compiled: &Compiled, start_grace: Duration) -> (RuleState, Vec<Option<RuleState>>) {

@@ -74,6 +74,7 @@ pub(super) struct Judge {
     pub absent: Option<Absent>,
     pub grace: Duration,
     pub lowest: Severity,
+    threshold: Option<f64>,
 }
 
 impl Judge {
@@ -87,6 +88,7 @@ impl Judge {
             absent: None,
             grace: settings.lookback,
             lowest: rule.severity(),
+            threshold: settings.threshold,
         };
         match &rule.judgement {
             Judgement::Prometheus { severity, keep_firing_for } => {
@@ -174,7 +176,9 @@ impl Judge {
 
     /// The limit of a level; none in the Prometheus form.
     pub fn limit(&self, severity: Severity) -> Option<f64> {
-        self.op?;
+        if self.op.is_none() {
+            return self.threshold;
+        }
         self.levels[usize::from(severity.rank())].map(|level| level.limit)
     }
 

@@ -67,7 +67,7 @@ pub struct Now {
 }
 
 /// What holds for every rule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
     /// Label sets per rule; more are refused, and none that is there is dropped for them.
     pub most_instances: usize,
@@ -77,11 +77,13 @@ pub struct Settings {
     /// In the Prometheus form smaller values are the worse ones (its comparison says so).
     /// Needed for `ack_rearm` alone.
     pub falling: bool,
+    /// In the Prometheus form: the number it compares with, for people to see.
+    pub threshold: Option<f64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { most_instances: 10_000, lookback: Duration::from_secs(300), falling: false }
+        Self { most_instances: 10_000, lookback: Duration::from_secs(300), falling: false, threshold: None }
     }
 }
 

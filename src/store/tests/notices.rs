@@ -14,6 +14,8 @@ fn alert(id: &str, state: AlertState, at: i64) -> Alert {
     let over = state == AlertState::Resolved;
     let mut alert = Alert {
         key: String::from("{}"),
+        expr: String::new(),
+        uncounted_ms: 0,
         id: id.to_owned(),
         rule: String::from("low_disk"),
         labels: BTreeMap::from([(String::from("mount"), String::from("/data"))]),

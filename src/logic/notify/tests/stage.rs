@@ -255,6 +255,8 @@ fn alert(id: &str, rule: &str, text: &str, now: Timestamp) -> Alert {
     labels.insert(String::from("alertname"), rule.to_owned());
     Alert {
         key: String::from("{}"),
+        expr: String::new(),
+        uncounted_ms: 0,
         id: id.to_owned(),
         rule: rule.to_owned(),
         labels,
