@@ -67,7 +67,9 @@ impl Stage {
         let text = format!("[storage]\nmax_series = 50000\n{rules}");
         let loaded = load_text(Sources::default(), "bench.toml", &text, Overlay::default()).unwrap();
         let bus = Bus::new(self.clock.clone(), 16);
-        let alerting = Alerting::open(self.clock.clone(), self.store.clone(), bus, &loaded.config).unwrap();
+        let alerting =
+            Alerting::open(self.clock.clone(), self.store.clone(), bus, &loaded.config, Arc::new(|| true))
+                .unwrap();
         runtime.block_on(async {
             let mut rounds = alerting.rounds(&loaded.config).await;
             for _ in 0..5 {

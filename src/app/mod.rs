@@ -29,7 +29,7 @@ use crate::collectors;
 use crate::config::Config;
 use crate::config::load::Loaded;
 use crate::config::storage::Storage;
-use crate::engine::alerting::{Alerting, Inputs};
+use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::{ProbeNowError, Prober};
@@ -268,7 +268,9 @@ impl Agent {
     async fn alert(&self, store: &Store) -> Result<(), AppError> {
         let (clock, store, bus) = (self.clock.clone(), store.clone(), self.bus.clone());
         let config = self.settings.config();
-        let opened = Supervisor::blocking(move || Alerting::open(clock, store, bus, &config)).await;
+        let settings = self.settings.clone();
+        let valid: ConfigValid = Arc::new(move || settings.is_valid());
+        let opened = Supervisor::blocking(move || Alerting::open(clock, store, bus, &config, valid)).await;
         let alerting =
             opened.ok_or_else(|| AppError::Failed(String::from("reading the alerts failed")))??;
         let _ = self.alerting.set(alerting.clone());

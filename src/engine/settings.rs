@@ -239,6 +239,11 @@ impl Settings {
         Ok(left_out)
     }
 
+    /// Whether the configuration that was last loaded is in force; otherwise the one before.
+    pub fn is_valid(&self) -> bool {
+        lock(&self.inner.rejected).is_none()
+    }
+
     /// Every value, its default, its origin, whether it is pinned.
     pub fn show(&self) -> Shown {
         let loaded = self.loaded();

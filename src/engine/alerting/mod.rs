@@ -14,6 +14,7 @@
 
 mod compiled;
 mod core;
+mod figures;
 mod source;
 mod text;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::compiled::Rounds;
 pub use self::core::RuleHealth;
 use self::core::{Core, NewsItem, Rows, event_key, to_notify};
+pub use self::figures::RoundFigures;
 use self::source::HeadSource;
 use crate::base::time::{Clock, Timestamp};
 use crate::config::Config;
@@ -109,16 +111,12 @@ struct Inner {
     outbox: Notify,
     /// Figures of the rounds.
     rounds: std::sync::Mutex<RoundFigures>,
+    /// Whether the configuration that was last loaded is in force.
+    config_valid: ConfigValid,
 }
 
-/// How the rounds go.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RoundFigures {
-    pub rounds_total: u64,
-    pub missed_total: u64,
-    pub last_seconds: f64,
-    pub clock_jumps_total: u64,
-}
+/// Says whether the configuration that was last loaded is in force.
+pub type ConfigValid = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The handle; cheap to clone.
 #[derive(Clone)]
@@ -139,7 +137,13 @@ impl Alerting {
     ///
     /// # Errors
     /// [`StoreError`] when the stored alerts cannot be read.
-    pub fn open(clock: Arc<dyn Clock>, store: Store, bus: Bus, config: &Config) -> Result<Self, StoreError> {
+    pub fn open(
+        clock: Arc<dyn Clock>,
+        store: Store,
+        bus: Bus,
+        config: &Config,
+        config_valid: ConfigValid,
+    ) -> Result<Self, StoreError> {
         let now = Now { wall: clock.now(), mono: clock.monotonic() };
         let rules = rules_of(config);
         let alerts = store.alerts()?;
@@ -167,6 +171,7 @@ impl Alerting {
             recordings: RwLock::default(),
             outbox: Notify::new(),
             rounds: std::sync::Mutex::default(),
+            config_valid,
         };
         let alerting = Self { inner: Arc::new(inner) };
         alerting.show_rules(&rounds, &rules);
@@ -257,12 +262,16 @@ impl Alerting {
         if let Err(error) = self.settle(&mut core).await {
             tracing::warn!(%error, "alerts wait to be stored");
         }
-        drop(core);
         let took = self.inner.clock.monotonic().since(now.mono);
         let mut figures = self.inner.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        figures.rounds_total += 1;
-        figures.last_seconds = took.as_secs_f64();
-        figures.missed_total += u64::from(took > ROUND) * (took.as_secs().max(1));
+        figures.round(now, took, ROUND);
+        if figures.is_due(now) {
+            let valid = (self.inner.config_valid)();
+            let (shown, store) = (self.alerts(), &self.inner.store);
+            let frame = figures::frame(&figures, &shown, core.notifier.rows(), store, valid, now.wall);
+            store.append("alerting", now.wall, &frame);
+        }
+        drop(core);
         drop(figures);
         Some(rounds)
     }

@@ -77,7 +77,9 @@ impl TestApp {
         app.breakers.set(keeper).ok().unwrap();
         let (clock, bus, config) = (app.clock.clone(), app.bus.clone(), settings.config());
         let reader = store.clone();
-        let opened = Supervisor::blocking(move || Alerting::open(clock, reader, bus, &config)).await;
+        let opened =
+            Supervisor::blocking(move || Alerting::open(clock, reader, bus, &config, Arc::new(|| true)))
+                .await;
         app.alerting.set(opened.unwrap().unwrap()).ok().unwrap();
         app.store.set(store).ok().unwrap();
         app.admin = app.token(Scope::Admin).await;
