@@ -31,7 +31,9 @@ pub struct Request<'a> {
 #[derive(Clone, Debug)]
 pub struct Series {
     pub labels: Labels,
-    /// Where no samples are held any more: by time, before all samples.
+    /// Where no samples are held any more: by time, before all samples. To a selector a
+    /// row stands for as long after its end as it is long itself, so one that ends that
+    /// little before the window is of use.
     pub rows: Vec<TierRow>,
     /// By time, each time once. Staleness markers are among them.
     pub samples: Vec<(i64, f64)>,

@@ -2,16 +2,16 @@
 
 use crate::promql::function::Date;
 
-const DAY: i64 = 86_400;
+const DAY: i128 = 86_400;
 
-/// A part of the time that is so many seconds after 1970.
+/// A part of the time that is so many seconds after 1970. What is no such time, or not a
+/// number, is taken for the first second that no longer is one (in the year
+/// 292277026596), as Prometheus does on most machines.
 pub(super) fn part(date: Date, seconds: f64) -> f64 {
-    if !seconds.is_finite() {
-        return f64::NAN;
-    }
-    // Saturates, and then the year is absurd but the arithmetic sound.
-    let seconds = (seconds as i64).clamp(i64::MIN / 8, i64::MAX / 8);
+    let times = i64::MIN as f64..i64::MAX as f64;
+    let seconds = if times.contains(&seconds) { i128::from(seconds as i64) } else { 1 << 63 };
     let (day, time) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let (day, time) = (day as i64, time as i64);
     let (year, month, day_of_month) = civil(day);
     let value = match date {
         Date::Hour => time / 3600,
@@ -84,8 +84,14 @@ mod tests {
             ];
             assert_eq!(parts.map(|date| part(date, seconds) as i64), expected, "{seconds}");
         }
-        assert!(part(Date::Year, f64::NAN).is_nan());
-        assert!(part(Date::Year, 1e300) > 9999.0);
+        for no_time in [f64::NAN, f64::NEG_INFINITY, 1e300] {
+            assert_eq!(part(Date::Year, no_time), 292_277_026_596.0);
+            assert_eq!((part(Date::Month, no_time), part(Date::DayOfYear, no_time)), (12.0, 339.0));
+            assert_eq!((part(Date::Hour, no_time), part(Date::DayOfWeek, no_time)), (15.0, 0.0));
+        }
+        // A year of the calendar has 31556952 seconds on average.
+        let year = part(Date::Year, -9.2e18);
+        assert!((year - (1970.0 - 9.2e18 / 31_556_952.0)).abs() < 2.0, "{year}");
     }
 
     proptest! {

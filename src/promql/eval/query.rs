@@ -195,6 +195,14 @@ impl<'a> Query<'a> {
 
     /// Computes a scalar or an instant vector.
     pub fn eval(&self, expr: &Expr, grid: Grid) -> Evaluated<Out> {
+        let out = self.node(expr, grid)?;
+        if let Out::Scalar(values) = &out {
+            self.charge(values.len())?;
+        }
+        Ok(out)
+    }
+
+    fn node(&self, expr: &Expr, grid: Grid) -> Evaluated<Out> {
         match &expr.kind {
             Kind::Number(value) => Ok(Out::Scalar(vec![*value; grid.count])),
             Kind::Paren(inner) | Kind::Positive(inner) => self.eval(inner, grid),

@@ -1,19 +1,14 @@
 //! Whether a canonical key satisfies a selector.
 //!
-//! As in Prometheus: regular expressions match the whole value, a dot matches
-//! a line break too, and a label that is not there has the value "". The small
-//! `regex-lite` suffices, because label values are short and it too is linear
-//! in the length of the text.
+//! As in Prometheus: regular expressions match the whole value, and a label that is not
+//! there has the value "".
 
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::Regex;
 
 use crate::model::selector::{MatchOp, Matcher, Selector};
 use crate::model::series;
+use crate::promql::regex;
 use crate::store::StoreError;
-
-/// Bytes one compiled expression may take: some hundred states, and the time of
-/// a match grows with them.
-const SIZE_LIMIT: usize = 16 * 1024;
 
 #[derive(Debug)]
 enum Test {
@@ -78,13 +73,9 @@ fn condition(matcher: &Matcher) -> Result<Condition, StoreError> {
     let test = match matcher.op {
         MatchOp::Equal | MatchOp::NotEqual => Test::Equal(matcher.value.clone()),
         MatchOp::Regex | MatchOp::NotRegex => {
-            let pattern = format!("^(?s:{})$", matcher.value);
-            // Alone first: `a)(b` would be valid inside the brackets.
-            let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).build();
-            let regex = build(&matcher.value).and_then(|_| build(&pattern));
-            Test::Regex(regex.map_err(|error| StoreError::BadMatcher {
+            Test::Regex(regex::compile(&matcher.value).map_err(|reason| StoreError::BadMatcher {
                 matcher: format!("{}=~\"{}\"", matcher.label, matcher.value),
-                reason: error.to_string(),
+                reason,
             })?)
         }
     };

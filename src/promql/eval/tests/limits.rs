@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::super::ErrorKind;
 use super::*;
+use crate::promql::ast::DEEPEST;
 
 fn bounded(text: &str, max_samples: usize, max_series: usize) -> Result<Answer<Value>, EvalError> {
     let memory = memory(&[("m{a=\"1\"}", "1 2 3"), ("m{a=\"2\"}", "1 2 3")]);
@@ -26,6 +27,21 @@ fn everything_that_is_made_counts() {
     let memory = memory(&[]);
     let error = range(&parse("1").unwrap(), 0, i64::MAX / 16, Duration::from_millis(1), &memory, &limits());
     assert_eq!(error.unwrap_err().kind, ErrorKind::TooMuch);
+}
+
+#[test]
+fn the_deepest_expressions_are_computed() {
+    let memory = memory(&[("m", "1")]);
+    let most = DEEPEST - 2;
+    for (text, expected) in [
+        (format!("{}m{}", "abs(".repeat(most), ")".repeat(most)), "{} 1"),
+        (format!("m{}", " + m".repeat(most)), "{} 127"),
+        (format!("{}m{}", "sum(".repeat(most), ")".repeat(most)), "{} 1"),
+        (format!("{}m{}", "-(".repeat(most / 2), ")".repeat(most / 2)), "{} -1"),
+        (format!("{}m{}", "last_over_time((".repeat(most / 3), ")[1s:1s])".repeat(most / 3)), "m 1"),
+    ] {
+        assert_eq!(shown(&memory, &text, 0), [expected], "{text}");
+    }
 }
 
 #[test]
