@@ -7,6 +7,7 @@
 //! own value would be lost as soon as one key beside it is changed.
 
 mod build;
+mod per_target;
 mod shipped;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,6 +20,7 @@ use crate::model::rule::{Absent, Compare, RuleOf};
 use crate::model::severity::Severity;
 
 pub use build::{Built, Recording, built};
+pub use per_target::apply as apply_targets;
 pub use shipped::shipped;
 
 /// A limit for each level. At least one; worse levels have worse limits.

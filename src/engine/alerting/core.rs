@@ -7,11 +7,12 @@
 //! in [`Core::unsaved`] and goes with the next one. One would get it wrong by telling
 //! anybody before the commit: after a crash nobody would know of what was told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::compiled::{Answered, Compiled, Evaluated};
+use super::recovery;
 use super::text::{Ids, Writer};
 use crate::base::time::Timestamp;
 use crate::logic::alert::{
@@ -88,6 +89,8 @@ pub struct Core {
     /// Anything that lists show changed since they were made.
     pub changed: bool,
     no_policy: Arc<Policy>,
+    /// Object stores whose recovery is no news.
+    pub silent: BTreeSet<String>,
 }
 
 fn settings_of(compiled: &Compiled, start_grace: Duration) -> Settings {
@@ -136,6 +139,7 @@ impl Core {
             news: Vec::new(),
             changed: true,
             no_policy: Arc::default(),
+            silent: BTreeSet::new(),
         }
     }
 
@@ -315,6 +319,15 @@ impl Core {
             }
         }
         self.notifier.apply(&occurrences, to_notify(now));
+        let recovered: Vec<Raise> = occurrences
+            .iter()
+            .filter_map(|one| recovery::follows(one.what, one.alert, self.alerts(), &self.silent, now.wall))
+            .collect();
+        for raise in recovered {
+            if let Err(error) = self.raise(raise, now) {
+                tracing::warn!(%error, "a recovery is not told");
+            }
+        }
     }
 
     /// Does what an operator wants with an alert, and answers it.

@@ -15,10 +15,11 @@
 mod compiled;
 mod core;
 mod figures;
+mod recovery;
 mod source;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub use self::compiled::Rounds;
 pub use self::core::RuleHealth;
 use self::core::{Core, NewsItem, Rows, event_key, to_notify};
 pub use self::figures::RoundFigures;
+pub use self::recovery::RECOVERED;
 use self::source::HeadSource;
 use crate::base::time::{Clock, Timestamp};
 use crate::config::Config;
@@ -97,6 +99,8 @@ struct Rules {
     rules: Vec<RuleOf>,
     recordings: Vec<Recording>,
     notify: notify::Settings,
+    /// Object stores whose recovery is no news.
+    silent: BTreeSet<String>,
 }
 
 struct Inner {
@@ -230,6 +234,7 @@ impl Alerting {
         let mut core = self.inner.core.lock().await;
         let now = self.now();
         core.take_rules(&rounds.rules, now, rules.start_grace);
+        core.silent.clone_from(&rules.silent);
         core.notifier.configure(rules.notify.clone(), to_notify(now));
         self.show_rules(rounds, rules);
         if let Err(error) = self.settle(&mut core).await {
@@ -508,12 +513,15 @@ fn told_nobody(undeliverable: &Undeliverable, now: Now) -> Raise {
 /// What of the configuration alerting follows. Rules that are wrong are left out: the
 /// configuration has said so.
 fn rules_of(config: &Config) -> Rules {
-    let (rules, recordings) = rule::rules(&config.rule, &mut |_, _, _| {});
+    let (mut rules, recordings) = rule::rules(&config.rule, &mut |_, _, _| {});
+    rule::apply_targets(config, &mut rules);
+    let silent = config.target.object_store.iter().filter(|store| !store.alert_on_recovery);
     Rules {
         enabled: config.alerting.enabled,
         start_grace: config.alerting.start_grace.0,
         rules,
         recordings,
         notify: notify::Settings::default(),
+        silent: silent.map(|store| store.name.to_string()).collect(),
     }
 }

@@ -5,6 +5,7 @@
 //! stored and audited like every change, and the probes start again by themselves.
 //! Milliseconds in, milliseconds out.
 
+mod alerts;
 mod config;
 mod shapes;
 
@@ -44,6 +45,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(show_config, put_config))
         .routes(routes!(start))
         .routes(routes!(stop))
+        .merge(alerts::routes())
 }
 
 /// The section the question is about.
