@@ -35,7 +35,8 @@ impl RuleState {
         self.alerts().find(|alert| alert.id == id)
     }
 
-    /// Does what an operator wants with the alert `id`.
+    /// Does what an operator wants with the alert `id`. One that has ended and has no say any
+    /// more is [`Refused::Unknown`] here: whether it was resolved already, the store knows.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed then.
@@ -82,7 +83,9 @@ pub(super) fn obey(
     if by_hand && matches!(command, Command::Resolve { .. }) {
         return Ok(Vec::new());
     }
-    if !state.is_active() && !(state == AlertState::Pending && live.has_fired()) {
+    // What was told and is pending again after an edit can be operated on too.
+    let told = state.is_active() || (state == AlertState::Pending && live.has_fired());
+    if !told {
         return Err(Refused::NotActive(state));
     }
     match command {
