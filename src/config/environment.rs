@@ -5,7 +5,7 @@
 //!
 //! The environment itself is read once, by the command line, and handed in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
@@ -60,15 +60,18 @@ pub fn read(environment: &Environment, keys: &[Key]) -> Said {
             said.values.push((Key::parse(key), Leaf::new(Value::from(text), origin)));
         }
     }
-    for key in keys {
-        let name = variable(key);
+    // A configuration of a thousand rules has forty thousand keys.
+    if !environment.keys().any(|name| name.starts_with(PREFIX)) {
+        return said;
+    }
+    let names: Vec<String> = keys.iter().map(variable).collect();
+    let taken: HashSet<&str> = names.iter().map(String::as_str).collect();
+    for (key, name) in keys.iter().zip(&names) {
         let file = format!("{name}_FILE");
-        if let Some(text) = given(environment, &name) {
+        if let Some(text) = given(environment, name) {
             let origin = Origin::Environment { name: name.clone() };
             said.values.push((key.clone(), Leaf::new(Value::from(text), origin)));
-        } else if let (Some(path), false) =
-            (given(environment, &file), keys.iter().any(|k| variable(k) == file))
-        {
+        } else if let (Some(path), false) = (given(environment, &file), taken.contains(file.as_str())) {
             let origin = Origin::Environment { name: file.clone() };
             match std::fs::read_to_string(path) {
                 Ok(text) => said.values.push((key.clone(), Leaf::new(Value::from(text.trim_end()), origin))),
@@ -78,7 +81,7 @@ pub fn read(environment: &Environment, keys: &[Key]) -> Said {
                 }
             }
         }
-        known.extend([name, file]);
+        known.extend([name.clone(), file]);
     }
     for name in environment.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(name)) {
         let meant = nearest(name, known.iter().map(String::as_str));

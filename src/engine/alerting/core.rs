@@ -202,7 +202,7 @@ impl Core {
             let mut judged = Judged { of: one.of.clone(), base, variants, policy, health };
             for alert in alerts {
                 let state = judged.place(&alert.labels.clone());
-                state.restore(vec![alert], now, Some(now.wall));
+                changes.extend(state.restore(vec![alert], now, Some(now.wall)));
             }
             judged
         };
@@ -220,23 +220,27 @@ impl Core {
     /// process was last known to live.
     pub fn restore(&mut self, alerts: Vec<Alert>, now: Now, down_since: Option<Timestamp>) {
         let mut events = Vec::new();
-        let mut orphans: Vec<Alert> = Vec::new();
+        let (mut orphans, mut restored) = (Vec::new(), Vec::new());
         for alert in alerts.into_iter().filter(goes_on) {
             if alert.is_event() {
                 events.push(alert);
             } else if let Some(judged) = self.rules.get_mut(&alert.rule) {
                 let labels = alert.labels.clone();
-                judged.place(&labels).restore(vec![alert], now, down_since);
+                let changes = judged.place(&labels).restore(vec![alert], now, down_since);
+                restored.push((changes, judged.policy.clone()));
             } else {
                 orphans.push(alert);
             }
         }
         self.events.restore(events, now);
+        for (changes, policy) in restored {
+            self.absorb(changes, &policy, now);
+        }
         for alert in orphans {
             let rule = Rule { name: alert.rule.clone(), ..Rule::default() };
             let mut state = RuleState::new(Arc::new(rule), Settings::default());
-            state.restore(vec![alert], now, down_since);
-            let changes = state.retire(now, "the rule was removed");
+            let mut changes = state.restore(vec![alert], now, down_since);
+            changes.extend(state.retire(now, "the rule was removed"));
             let policy = self.no_policy.clone();
             self.absorb(changes, &policy, now);
         }
