@@ -33,8 +33,10 @@ use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::{ProbeNowError, Prober};
+use crate::engine::reports::ReportKeeper;
 use crate::engine::sampler::{self, Sampler};
 use crate::engine::settings::Settings;
+use crate::engine::task_keeper::{self, TaskKeeper};
 use crate::http::{BuildInfo, Front, Listener, Services, serve};
 use crate::model::event::EventType;
 use crate::model::host::HostView;
@@ -78,6 +80,8 @@ struct Agent {
     prober: Arc<OnceLock<Prober>>,
     breakers: Arc<OnceLock<BreakerKeeper>>,
     alerting: Arc<OnceLock<Alerting>>,
+    tasks: Arc<OnceLock<TaskKeeper>>,
+    reports: Arc<OnceLock<ReportKeeper>>,
     host: watch::Sender<Arc<HostView>>,
     targets: watch::Sender<Arc<Vec<TargetStatus>>>,
     opening: watch::Sender<f64>,
@@ -129,6 +133,8 @@ impl Agent {
             prober: Arc::default(),
             breakers: Arc::default(),
             alerting: Arc::default(),
+            tasks: Arc::default(),
+            reports: Arc::default(),
             host: watch::Sender::new(Arc::default()),
             targets: watch::Sender::new(Arc::default()),
             opening: watch::Sender::new(0.0),
@@ -221,6 +227,8 @@ impl Agent {
             }),
             breakers: self.breakers.clone(),
             alerting: self.alerting.clone(),
+            tasks: self.tasks.clone(),
+            reports: self.reports.clone(),
             settings: self.settings.clone(),
             build: BUILD,
             started_at: self.clock.now(),
@@ -259,6 +267,7 @@ impl Agent {
             environment: self.environment.clone(),
         };
         self.probe(surroundings).await;
+        self.keep_tasks().await?;
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
         Ok(())
@@ -305,6 +314,36 @@ impl Agent {
         let kept = Arc::new(store.clone());
         let (bus, shown) = (self.bus.clone(), self.targets.clone());
         let _ = self.prober.set(Prober::start(config, surroundings, kept, bus, breakers, shown));
+    }
+
+    /// Starts what waits for reports: checks, tasks, applications.
+    async fn keep_tasks(&self) -> Result<(), AppError> {
+        let Some(store) = self.store.get().cloned() else { return Ok(()) };
+        let reader = store.clone();
+        let read = move || Ok::<_, StoreError>((task_keeper::Saved::read(&reader)?, reader.failures()?));
+        let read = Supervisor::blocking(read).await;
+        // Without them every check would get a new id, and its job would report to none.
+        let (saved, failures) =
+            read.ok_or_else(|| AppError::Failed(String::from("reading the checks failed")))??;
+        let parts = task_keeper::Parts {
+            clock: self.clock.clone(),
+            store: store.clone(),
+            bus: self.bus.clone(),
+            supervisor: self.supervisor.clone(),
+            config: self.settings.subscribe(),
+        };
+        let tasks = TaskKeeper::new(parts, saved);
+        // Its task tries again; an agent that cannot write must start all the same.
+        if let Err(error) = tasks.follow().await {
+            tracing::error!(%error, "new checks cannot be saved yet");
+        }
+        let _ = self.tasks.set(tasks.clone());
+        self.supervisor.spawn("tasks", Policy::Restart, Phase::Engine, move |stop| tasks.clone().run(stop));
+        let reports = ReportKeeper::new(self.clock.clone(), store, failures);
+        let _ = self.reports.set(reports.clone());
+        self.supervisor
+            .spawn("reports", Policy::Restart, Phase::Engine, move |stop| reports.clone().run(stop));
+        Ok(())
     }
 
     /// Starts what runs on ticks.

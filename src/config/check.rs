@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::environment::Environment;
+use super::heartbeat;
 use super::rule;
 use super::target::{Common, KINDS, Section};
 use crate::base::units::{ByteSize, Span};
@@ -36,6 +37,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.origins(config);
     checker.targets(config);
     checker.rules(config);
+    heartbeat::check(&config.check, &mut checker);
     checker.findings
 }
 

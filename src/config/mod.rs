@@ -13,6 +13,7 @@ pub mod check;
 pub mod collect;
 pub mod environment;
 pub mod file;
+pub mod heartbeat;
 pub mod http;
 pub mod load;
 pub mod log;
@@ -48,6 +49,7 @@ pub struct Config {
     pub storage: storage::Storage,
     pub target: target::Targets,
     pub rule: Vec<rule::RuleSection>,
+    pub check: Vec<heartbeat::Check>,
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
@@ -64,6 +66,7 @@ impl Default for Config {
             storage: storage::Storage::default(),
             target: target::Targets::default(),
             rule: Vec::new(),
+            check: Vec::new(),
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),

@@ -8,5 +8,7 @@ pub mod breaker_keeper;
 pub mod flusher;
 pub mod operations;
 pub mod prober;
+pub mod reports;
 pub mod sampler;
 pub mod settings;
+pub mod task_keeper;

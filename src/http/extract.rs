@@ -1,4 +1,4 @@
-//! Extractors whose refusals are problems: [`ApiJson`], [`MaybeJson`], [`ApiPath`], [`ApiQuery`].
+//! Extractors whose refusals are problems: [`ApiJson`], [`ApiOptional`], [`ApiPath`], [`ApiQuery`].
 //!
 //! axum's own answer in plain text, take unknown parameters, and wait for a body
 //! as long as the client likes; these do not.
@@ -31,11 +31,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let kind = media_type(request.headers());
-        if !(kind == "application/json" || kind.ends_with("+json")) {
-            let detail = format!("the body is `{kind}`, expected `application/json`");
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-        }
+        check_json(request.headers())?;
         let body = read_body(request.into_body(), BODY_LIMIT).await?;
         from_json(&body).map(Self)
     }
@@ -43,18 +39,49 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
 
 /// A JSON body that may be left out.
 #[derive(Debug)]
-pub struct MaybeJson<T>(pub T);
+pub struct ApiOptional<T>(pub T);
 
-impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for ApiOptional<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = read_body(request.into_body(), BODY_LIMIT).await?;
+        let (parts, body) = request.into_parts();
+        let body = read_body(body, BODY_LIMIT).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
+        check_json(&parts.headers)?;
         from_json(&body).map(Self)
     }
+}
+
+/// A JSON body that is one object or a list of them.
+#[derive(Debug)]
+pub struct ApiList<T> {
+    pub items: Vec<T>,
+    /// Whether it was a list.
+    pub many: bool,
+}
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        check_json(request.headers())?;
+        let body = read_body(request.into_body(), BODY_LIMIT).await?;
+        let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        let items = if many { from_json(&body)? } else { vec![from_json(&body)?] };
+        Ok(Self { items, many })
+    }
+}
+
+fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = media_type(headers);
+    if kind == "application/json" || kind.ends_with("+json") {
+        return Ok(());
+    }
+    let detail = format!("the body is `{kind}`, expected `application/json`");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
 /// Reads a JSON text, naming the place of what is wrong.

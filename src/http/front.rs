@@ -5,6 +5,7 @@
 //! second. Before: the store is open, the host is ours, the origin may. After:
 //! errors get their body, answers their headers, the counters their figures.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::auth::hosts;
 use super::auth::peer::Peer;
 use super::error::Problem;
 use super::state::{App, AppState, Services};
+use crate::base::secret::MASK;
 use crate::base::time::Monotonic;
 
 /// The whole of HTTP for one listener; cheap to clone.
@@ -56,7 +58,7 @@ impl Front {
         let clock = &self.app.services.clock;
         let started = clock.monotonic();
         let address = request.uri().clone();
-        let instance = address.path();
+        let instance = &*shown(address.path());
         let origin = request.headers().get(ORIGIN).cloned();
         let trace_parent = request.headers().get("traceparent").cloned();
         let mut response = match self.admit(peer, &request) {
@@ -160,6 +162,13 @@ impl Front {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
+}
+
+/// The path as logs and errors may show it: that of a ping is what proves who reports.
+fn shown(path: &str) -> Cow<'_, str> {
+    let Some(rest) = path.strip_prefix("/ping/") else { return Cow::Borrowed(path) };
+    let secret = rest.split('/').next().unwrap_or_default().len();
+    Cow::Owned(format!("/ping/{MASK}{}", &rest[secret..]))
 }
 
 /// Whether the path is one of the page's own.

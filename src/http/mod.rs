@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod page;
 pub mod parameters;
 pub mod routes;
+pub mod section;
 pub mod serve;
 pub mod state;
 pub mod write_deadline;

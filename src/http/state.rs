@@ -16,7 +16,9 @@ use crate::config::Config;
 use crate::engine::alerting::Alerting;
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::prober::ProbeNowError;
+use crate::engine::reports::ReportKeeper;
 use crate::engine::settings::Settings;
+use crate::engine::task_keeper::TaskKeeper;
 use crate::model::host::HostView;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
@@ -62,6 +64,10 @@ pub struct Services {
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
     /// Empty while the store opens.
     pub alerting: Arc<OnceLock<Alerting>>,
+    /// Empty while the store opens.
+    pub tasks: Arc<OnceLock<TaskKeeper>>,
+    /// Empty while the store opens.
+    pub reports: Arc<OnceLock<ReportKeeper>>,
     pub settings: Settings,
     pub build: BuildInfo,
     pub started_at: Timestamp,
@@ -142,6 +148,22 @@ impl App {
     /// 503 `starting` while the store opens.
     pub fn alerting(&self) -> Result<&Alerting, Problem> {
         self.services.alerting.get().ok_or_else(|| self.starting())
+    }
+
+    /// Checks and tasks.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn tasks(&self) -> Result<&TaskKeeper, Problem> {
+        self.services.tasks.get().ok_or_else(|| self.starting())
+    }
+
+    /// What applications report.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn reports(&self) -> Result<&ReportKeeper, Problem> {
+        self.services.reports.get().ok_or_else(|| self.starting())
     }
 
     fn starting(&self) -> Problem {

@@ -6,8 +6,11 @@
 
 pub mod alert;
 pub mod breaker;
+pub mod check;
 pub mod health;
 pub mod notify;
 pub mod openmetrics;
 pub mod operations;
+pub mod reports;
+pub mod tasks;
 pub mod token;

@@ -7,13 +7,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::model::access::{AuditEntry, Token};
 use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
+use crate::model::check::{Ping, SavedCheck};
 use crate::model::notice::{Notice, NoticeState, Telling};
+use crate::model::report::FailureEvent;
 use crate::model::series::Kind;
 use crate::model::silence::Silence;
+use crate::model::task::Task;
 
 /// Where and how large. All limits come from `[storage]`.
 #[derive(Clone, Debug)]
@@ -142,6 +146,29 @@ pub enum Write {
     DeleteTelling {
         alert: String,
     },
+    PutCheck {
+        name: String,
+        saved: SavedCheck,
+    },
+    /// With its pings.
+    DeleteCheck {
+        name: String,
+    },
+    /// Drops the oldest of the check beyond the bound.
+    PutPing {
+        check: String,
+        ping: Ping,
+    },
+    PutTask(Task),
+    DeleteTask {
+        number: u64,
+    },
+    PutFailure(FailureEvent),
+    DeleteFailuresBelow {
+        number: u64,
+    },
+    /// What pings by slug carry; replaces the former.
+    PutPingKey(Secret),
 }
 
 /// Which rows of the log of deliveries are meant; what is left out is any.

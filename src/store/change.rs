@@ -9,15 +9,20 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use super::alerts;
 use super::api::{Change, StoreError, Write};
 use super::breakers::BreakerRecord;
+use super::checks::{self, CheckRecord};
 use super::fault::Fault;
+use super::jobs::{self, FailureRecord, TaskRecord};
 use super::notices::{self, NoticeRecord, TellingRecord};
 use super::record::Raw;
 use super::records::{AuditRecord, OverlayRecord, TokenRecord};
 use super::room::For;
 use super::shared::write;
 use super::silences::SilenceRecord;
-use super::tables::{ALERTS, AUDIT, BREAKERS, CONFIG, OUTBOX, SILENCES, TELLINGS, TOKENS};
+use super::tables::{
+    ALERTS, AUDIT, BREAKERS, CHECKS, CONFIG, FAILURES, OUTBOX, SILENCES, TASKS, TELLINGS, TOKENS,
+};
 use super::writer::Writer;
+use crate::base::secret::Secret;
 use crate::model::access::AuditEntry;
 
 /// Rows of the audit log.
@@ -25,6 +30,8 @@ pub const AUDIT_ROWS: u64 = 10_000;
 /// Of these, rows of backfills at most: a large file brings one for each of its parts.
 const IMPORT_ROWS: u64 = 1000;
 const IMPORT: &str = "import";
+/// The document that holds what pings by slug carry.
+pub const PING_KEY: &str = "ping_key";
 /// Pages a change may touch, bytes.
 const CHANGE_BYTES: u64 = 64 << 10;
 /// Of these, what one alert takes, with its history or in a message.
@@ -76,6 +83,23 @@ fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
         Write::DeleteAlert { id } => {
             tx.open_table(ALERTS)?.remove(id.as_str())?;
         }
+        Write::PutCheck { name, saved } => {
+            tx.open_table(CHECKS)?.insert(name.as_str(), Raw::encode(&CheckRecord::of(saved)))?;
+        }
+        Write::DeleteCheck { name } => checks::delete(tx, name)?,
+        Write::PutPing { check, ping } => checks::put_ping(tx, check, ping)?,
+        Write::PutTask(task) => {
+            tx.open_table(TASKS)?.insert(task.number, Raw::encode(&TaskRecord::of(task)))?;
+        }
+        Write::DeleteTask { number } => drop(tx.open_table(TASKS)?.remove(number)?),
+        Write::PutFailure(event) => {
+            tx.open_table(FAILURES)?.insert(event.number, Raw::encode(&FailureRecord::of(event)))?;
+        }
+        Write::DeleteFailuresBelow { number } => jobs::delete_failures_below(tx, *number)?,
+        Write::PutPingKey(key) => {
+            let record = OverlayRecord { json: serde_json::Value::from(key.expose()).to_string() };
+            tx.open_table(CONFIG)?.insert(PING_KEY, Raw::encode(&record))?;
+        }
         _ => put_notice(tx, write)?,
     }
     Ok(())
@@ -117,6 +141,19 @@ fn bytes(write: &Write) -> u64 {
         Write::PutAlert(_) => ALERT_BYTES,
         Write::PutNotice(notice) | Write::LogNotice(notice) => notice.alerts.len() as u64 * ALERT_BYTES,
         _ => 0,
+    }
+}
+
+/// What pings by slug carry; `None` before it was drawn, or when it does not decode.
+pub fn read_ping_key(tx: &redb::ReadTransaction) -> Result<Option<Secret>, Fault> {
+    let Some(value) = tx.open_table(CONFIG)?.get(PING_KEY)? else { return Ok(None) };
+    let record = value.value().decode().map_err(|error| error.to_string());
+    match record.and_then(|record| serde_json::from_str(&record.json).map_err(|error| error.to_string())) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) => {
+            tracing::error!(error, "the stored ping key is skipped");
+            Ok(None)
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::records::Holding;
 use super::tables::{CLASS_HOUR, CLASS_MINUTE, CLASS_RAW};
 
 /// Bytes of pages behind one row of a small table, from above.
-const ROW: u64 = 320;
+pub const ROW: u64 = 320;
 /// redb's own tables, and the half-filled pages of ours.
 const FIXED: u64 = 192 << 10;
 
@@ -31,7 +31,7 @@ pub struct Ledger {
     pub minute: BTreeMap<u32, Holding>,
     pub hour: BTreeMap<u32, Holding>,
     pub blocks: BTreeMap<u32, Block>,
-    /// Rows of the small tables: series, probes, audit, tokens.
+    /// Rows of the small tables: series, probes, audit, tokens, pings, tasks, failures.
     pub rows: u64,
 }
 

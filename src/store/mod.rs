@@ -21,10 +21,12 @@ mod api;
 mod blobs;
 mod breakers;
 mod change;
+mod checks;
 mod fault;
 mod file;
 mod flush;
 mod import;
+mod jobs;
 mod ledger;
 mod migrations;
 mod notices;
@@ -57,16 +59,20 @@ pub use api::{
 
 pub use source::StoreSource;
 
+use crate::base::secret::Secret;
 use crate::base::time::{Clock, Timestamp};
 use crate::model::access::{AuditEntry, Token};
 use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
+use crate::model::check::{Ping, SavedCheck};
 use crate::model::frame::Frame;
 use crate::model::notice::{Notice, Telling};
 use crate::model::probe::ProbeRecord;
 use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, SamplesAnswer, SamplesQuery, SeriesInfo};
+use crate::model::report::FailureEvent;
 use crate::model::selector::Selector;
 use crate::model::silence::Silence;
+use crate::model::task::Task;
 use blobs::{FileBlobs, NoBlobs};
 use fault::Fault;
 use file::{Backing, Disk};
@@ -338,6 +344,47 @@ impl Store {
     /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
     pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {
         silences::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// Every saved check by its name. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn checks(&self) -> Result<BTreeMap<String, SavedCheck>, StoreError> {
+        checks::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// The pings of a check that are kept, newest first, and how many there are. Reads
+    /// the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn pings(&self, check: &str, limit: usize, offset: usize) -> Result<(Vec<Ping>, u64), StoreError> {
+        checks::read_pings(&self.open_snapshot()?, check, limit, offset).map_err(|fault| fault.error())
+    }
+
+    /// The saved tasks by number. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn tasks(&self) -> Result<Vec<Task>, StoreError> {
+        jobs::read_tasks(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// The saved failures by number. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn failures(&self) -> Result<Vec<FailureEvent>, StoreError> {
+        jobs::read_failures(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// What pings by slug carry, once it was drawn. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn ping_key(&self) -> Result<Option<Secret>, StoreError> {
+        change::read_ping_key(&self.open_snapshot()?).map_err(|fault| fault.error())
     }
 
     fn open_snapshot(&self) -> Result<redb::ReadTransaction, StoreError> {

@@ -24,7 +24,7 @@ use super::api::{OpenReport, StoreCondition, StoreError, StoreOptions};
 use super::blobs;
 use super::fault::Fault;
 use super::file::{Backing, FileFigures, Guarded, damaged_name};
-use super::ledger::{Block, Ledger};
+use super::ledger::{Block, Ledger, ROW};
 use super::migrations;
 use super::probes::ProbeMemory;
 use super::record;
@@ -32,8 +32,9 @@ use super::records::FlushRecord;
 use super::ring::{Head, HeadOptions, Hour, SeriesRecord};
 use super::shared::{Cached, Counters, Front, Shared};
 use super::tables::{
-    self, ALERTS, AUDIT, CLASS_BLOCK, CLASS_RAW, CONFIG, DELIVERIES, HOLDINGS, META, META_CLEAN,
-    META_EVENT_CEILING, META_SCHEMA, META_STORE_ID, OUTBOX, PROBES, RING, SERIES, TOKENS,
+    self, ALERTS, AUDIT, CLASS_BLOCK, CLASS_RAW, CONFIG, DELIVERIES, FAILURES, HOLDINGS, META, META_CLEAN,
+    META_EVENT_CEILING, META_PING_BYTES, META_SCHEMA, META_STORE_ID, OUTBOX, PINGS, PROBES, RING, SERIES,
+    TASKS, TOKENS,
 };
 use super::tail_file::{self, TailFile};
 use crate::base::time::{Clock, Timestamp};
@@ -288,7 +289,11 @@ pub fn small_rows(tx: &redb::ReadTransaction) -> Result<u64, Fault> {
     let alerts = tx.open_table(ALERTS)?.len()?;
     let notices = tx.open_table(OUTBOX)?.len()? + tx.open_table(DELIVERIES)?.len()?;
     let large = 8 * (alerts + notices);
-    Ok(named + tx.open_table(PROBES)?.len()? + tx.open_table(AUDIT)?.len()? + large)
+    let logs = tx.open_table(TASKS)?.len()? + tx.open_table(FAILURES)?.len()?;
+    // Pings may be long: they count by their bytes, as so many rows.
+    let ping_bytes = tx.open_table(META)?.get(META_PING_BYTES)?.map_or(0, |value| value.value());
+    let pings = tx.open_table(PINGS)?.len()? + ping_bytes / ROW;
+    Ok(named + large + logs + pings + tx.open_table(PROBES)?.len()? + tx.open_table(AUDIT)?.len()?)
 }
 
 fn load_ring(

@@ -11,7 +11,9 @@ use redb::{TableDefinition, WriteTransaction};
 
 use super::alerts::AlertRecord;
 use super::breakers::BreakerRecord;
+use super::checks::{CheckRecord, PingRecord};
 use super::fault::Fault;
+use super::jobs::{FailureRecord, TaskRecord};
 use super::notices::{NoticeRecord, TellingRecord};
 use super::record::Stored;
 use super::records::{AuditRecord, Holding, OverlayRecord, StoredProbe, TokenRecord};
@@ -42,7 +44,7 @@ pub const PROBES: TableDefinition<(&str, i64), Stored<StoredProbe>> = TableDefin
 /// Value: its digest and scopes, never the token
 pub const TOKENS: TableDefinition<&str, Stored<TokenRecord>> = TableDefinition::new("tokens-1");
 
-/// Key:   name of a configuration document: `overlay`
+/// Key:   name of a document: `overlay`, the configuration at run time; `ping_key`
 /// Value: the document as JSON text
 pub const CONFIG: TableDefinition<&str, Stored<OverlayRecord>> = TableDefinition::new("config-1");
 
@@ -73,6 +75,21 @@ pub const TELLINGS: TableDefinition<&str, Stored<TellingRecord>> = TableDefiniti
 /// Key:   id of the silence
 /// Value: what it mutes and when; dropped a week after its end
 pub const SILENCES: TableDefinition<&str, Stored<SilenceRecord>> = TableDefinition::new("silences-1");
+/// Key:   name of the check
+/// Value: its id and state, written with every ping
+pub const CHECKS: TableDefinition<&str, Stored<CheckRecord>> = TableDefinition::new("checks-1");
+
+/// Key:   (check, number of the ping)
+/// Value: the ping; bounded per check
+pub const PINGS: TableDefinition<(&str, u64), Stored<PingRecord>> = TableDefinition::new("pings-1");
+
+/// Key:   number of the task, counting up
+/// Value: the task; bounded
+pub const TASKS: TableDefinition<u64, Stored<TaskRecord>> = TableDefinition::new("tasks-1");
+
+/// Key:   number of the failure, counting up
+/// Value: what an application reported; bounded
+pub const FAILURES: TableDefinition<u64, Stored<FailureRecord>> = TableDefinition::new("failures-1");
 
 /// Which layout the file has, see `migrations.rs`.
 pub const META_SCHEMA: &str = "schema_version";
@@ -82,6 +99,8 @@ pub const META_STORE_ID: &str = "store_id";
 pub const META_CLEAN: &str = "clean";
 /// No event number above this one was used.
 pub const META_EVENT_CEILING: &str = "event_ceiling";
+/// Bytes of all pings.
+pub const META_PING_BYTES: &str = "ping_bytes";
 
 /// Classes of blobs in `RING`: flush blocks, then the tiers.
 pub const CLASS_BLOCK: u8 = 0;
@@ -105,5 +124,9 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(DELIVERIES)?;
     tx.open_table(TELLINGS)?;
     tx.open_table(SILENCES)?;
+    tx.open_table(CHECKS)?;
+    tx.open_table(PINGS)?;
+    tx.open_table(TASKS)?;
+    tx.open_table(FAILURES)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::breaker::Breaker;
 use super::check::Checker;
+use super::heartbeat;
 use super::tree::{Key, Step};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
@@ -106,8 +107,11 @@ kinds! {
     systemd: systemd::Systemd,
 }
 
-/// Whether `key` of a target belongs to the file that defines the target.
+/// Whether `key` of a target, or of a check, belongs to the file that defines it.
 pub fn pinned_by_file(key: &Key) -> bool {
+    if let [Step::Key(list), Step::Item(_), Step::Key(name)] = key.0.as_slice() {
+        return list == "check" && heartbeat::PINNED.contains(&name.as_str());
+    }
     let [Step::Key(target), Step::Key(kind), Step::Item(_), Step::Key(name)] = key.0.as_slice() else {
         return false;
     };

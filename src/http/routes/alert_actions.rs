@@ -15,7 +15,7 @@ use crate::base::time::Timestamp;
 use crate::engine::alerting::AlertError;
 use crate::http::auth::{Access, MonitoringWrite};
 use crate::http::error::Problem;
-use crate::http::extract::{ApiPath, MaybeJson};
+use crate::http::extract::{ApiOptional, ApiPath};
 use crate::http::state::{App, AppState};
 use crate::logic::alert::{Command, Refused};
 use crate::model::alert_view::{AlertView, MutedBy};
@@ -91,7 +91,7 @@ async fn acknowledge(
     access: Access<MonitoringWrite>,
     State(app): State<AppState>,
     ApiPath(id): ApiPath<String>,
-    MaybeJson(remark): MaybeJson<Remark>,
+    ApiOptional(remark): ApiOptional<Remark>,
 ) -> Result<Json<AlertView>, Problem> {
     let until = remark.until()?;
     let by = access.principal.who.clone();
@@ -126,7 +126,7 @@ async fn resolve(
     access: Access<MonitoringWrite>,
     State(app): State<AppState>,
     ApiPath(id): ApiPath<String>,
-    MaybeJson(remark): MaybeJson<Remark>,
+    ApiOptional(remark): ApiOptional<Remark>,
 ) -> Result<Json<AlertView>, Problem> {
     if remark.until.is_some() {
         return Err(Problem::bad_parameter("/until", "has no meaning here"));

@@ -4,6 +4,8 @@ pub mod alert_actions;
 pub mod alerts;
 pub mod audit;
 pub mod breaker;
+pub mod check_changes;
+pub mod checks;
 pub mod config;
 pub mod deliveries;
 pub mod document;
@@ -12,11 +14,14 @@ pub mod health;
 pub mod ingest;
 pub mod metrics;
 pub mod monitoring;
+pub mod pings;
 pub mod query;
+pub mod reports;
 pub mod series;
 pub mod system;
 pub mod target_changes;
 pub mod targets;
+pub mod tasks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -37,6 +42,11 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(targets::routes())
         .merge(target_changes::routes())
         .merge(breaker::routes())
+        .merge(checks::routes())
+        .merge(check_changes::routes())
+        .merge(pings::routes())
+        .merge(tasks::routes())
+        .merge(reports::routes())
         .merge(system::routes())
         .merge(config::routes())
         .merge(audit::routes())

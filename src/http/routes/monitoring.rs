@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::base::time::{Monotonic, Timestamp};
+use crate::engine::task_keeper::TaskKeeper;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::counters::ApiFigures;
 use crate::http::error::Problem;
@@ -17,6 +18,7 @@ use crate::http::state::{App, AppState};
 use crate::model::host::HostSummary;
 use crate::model::query::LOOKBACK;
 use crate::model::series::name_of;
+use crate::model::task::TaskFigures;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(metrics))
@@ -73,17 +75,6 @@ pub struct VtlMetrics {
     loaded_tapes: u64,
 }
 
-/// Jobs of the user that report to the agent; never its own workers.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct TaskMetrics {
-    total: u64,
-    pending: u64,
-    running: u64,
-    completed: u64,
-    failed: u64,
-    avg_duration_seconds: Option<f64>,
-}
-
 /// See the module.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Metrics {
@@ -92,7 +83,7 @@ pub struct Metrics {
     scst: Option<ScstMetrics>,
     tape: Option<TapeMetrics>,
     vtl: Option<VtlMetrics>,
-    tasks: Option<TaskMetrics>,
+    tasks: Option<TaskFigures>,
     api: ApiFigures,
     #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -136,7 +127,7 @@ pub fn collect(app: &App) -> Result<Metrics, Problem> {
         scst: None,
         tape: None,
         vtl: None,
-        tasks: None,
+        tasks: app.services.tasks.get().and_then(TaskKeeper::figures),
         api: app.counters.figures(Monotonic(now.since(app.started))),
         collected_at: if host.ticks > 0 { Timestamp(summary.collected_at_ms) } else { app.now() },
     })

@@ -26,11 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(system))
-        .routes(routes!(workers))
-        .routes(routes!(tasks))
-        .routes(routes!(processes))
+    OpenApiRouter::default().routes(routes!(system)).routes(routes!(workers)).routes(routes!(processes))
 }
 
 /// What the agent itself costs; absent figures were not collected yet, or not for a while.
@@ -127,31 +123,13 @@ async fn recent_percent(store: Store, at: Timestamp, seconds: f64, started: Time
     Some(100.0 * (seconds - before) / passed as f64).filter(|percent| *percent >= 0.0)
 }
 
-/// The agent's own background tasks.
+/// The agent's own background tasks; those of the user are at `/api/v1/tasks`.
 #[utoipa::path(
     get, path = "/api/v1/system/workers", tag = "system", params(Paging),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
     responses((status = 200, body = List<WorkerStatus>))
 )]
 async fn workers(
-    _: Access<MonitoringRead>,
-    State(app): State<AppState>,
-    ApiQuery(paging): ApiQuery<Paging>,
-) -> Result<Json<List<WorkerStatus>>, Problem> {
-    Ok(Json(List::of(app.services.supervisor.statuses(), paging.window()?)))
-}
-
-/// The agent's own background tasks, as `/api/v1/system/workers` lists them.
-///
-/// No jobs of the user report to the agent yet, so it lists what it runs itself: its
-/// workers (name, policy, state, restarts, last error). They are counted nowhere as
-/// tasks: `tasks` of `/api/v1/monitoring/metrics` is null until there are jobs.
-#[utoipa::path(
-    get, path = "/api/v1/tasks", tag = "system", params(Paging),
-    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
-    responses((status = 200, body = List<WorkerStatus>))
-)]
-async fn tasks(
     _: Access<MonitoringRead>,
     State(app): State<AppState>,
     ApiQuery(paging): ApiQuery<Paging>,

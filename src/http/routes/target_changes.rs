@@ -9,22 +9,18 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::base::id::Name;
-use crate::config::origin::Origin;
 use crate::config::target::KINDS;
-use crate::config::tree::{Key, Node, Step};
-use crate::engine::settings::{ApplyError, Author};
+use crate::engine::settings::Author;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath};
+use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
-
-/// Tries when others change the configuration meanwhile.
-const TRIES: usize = 4;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
@@ -32,8 +28,6 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(replace, patch, remove))
         .routes(routes!(show))
 }
-
-type Body = Map<String, Value>;
 
 /// Where a configured target stands.
 pub struct Place {
@@ -55,42 +49,18 @@ impl Place {
             .ok_or_else(|| Problem::not_found(format!("there is no target `{}`", name.escape_default())))
     }
 
-    fn key(&self) -> Key {
-        Key::default().key("target").key(self.kind).item(&self.name)
-    }
-
     /// The section in force, secrets masked, with its kind.
     fn shown(&self, app: &App) -> Value {
-        let loaded = app.services.settings.loaded();
-        let list = loaded.effective["target"][self.kind].as_array();
-        let section = list.into_iter().flatten().find(|item| item["name"] == self.name.as_str());
-        let mut shown = section.cloned().unwrap_or_default();
+        let mut shown = self.on(|section| section.shown(app));
         if let Some(map) = shown.as_object_mut() {
             map.insert(String::from("kind"), Value::from(self.kind));
         }
         shown
     }
 
-    /// What was set at run time, as a patch that takes all of it away.
-    fn unset(&self, app: &App) -> Body {
-        let own = self.key();
-        let mut patch = Value::Object(Map::new());
-        let set = app.services.settings.show().values;
-        let set = set.iter().filter(|view| matches!(view.origin, Origin::Runtime { .. }));
-        let loaded = app.services.settings.loaded();
-        // What does not open is shown nowhere, and was set all the same.
-        let locked = loaded.overlay.locked(&own).map(|(key, _)| key);
-        for key in set.map(|view| Key::parse(&view.key)).chain(locked) {
-            if !key.is_within(&own) || key.last() == "name" {
-                continue;
-            }
-            let below = key.0[own.0.len()..].iter().map(Step::text);
-            *below.fold(&mut patch, |patch, step| &mut patch[step]) = Value::Null;
-        }
-        match patch {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        }
+    /// Looks at the section.
+    fn on<T>(&self, look: impl FnOnce(Section<'_>) -> T) -> T {
+        look(Section { list: &["target", self.kind], name: &self.name })
     }
 
     /// Applies a patch of the section, which `make` builds from what is in force.
@@ -103,34 +73,9 @@ impl Place {
         access: &Access<TargetsWrite>,
         make: impl Fn() -> Result<Value, Problem>,
     ) -> Result<(), Problem> {
-        let settings = &app.services.settings;
-        for _ in 0..TRIES {
-            let etag = settings.etag();
-            let patch = json!({ "target": { self.kind: { self.name.as_str(): make()? } } });
-            match settings.apply(patch, &etag, Author::from(&access.principal)).await {
-                Err(ApplyError::Stale { .. }) => {}
-                Err(error) => return Err(self.own_pointers(error.into())),
-                Ok(_) => return Ok(()),
-            }
-        }
-        let detail = "the configuration is being changed by others: try again";
-        Err(Problem::new(StatusCode::CONFLICT, "busy", detail).retry_after(1))
+        let section = Section { list: &["target", self.kind], name: &self.name };
+        section.apply(app, &Author::from(&access.principal), make).await
     }
-
-    /// `/target/postgres[pg1]/host` is `/host` in the body that was sent.
-    fn own_pointers(&self, mut problem: Problem) -> Problem {
-        let prefix = format!("/target/{}[{}]", self.kind, self.name);
-        for error in &mut problem.errors {
-            if let Some(rest) = error.pointer.strip_prefix(&prefix) {
-                error.pointer = rest.to_owned();
-            }
-        }
-        problem
-    }
-}
-
-fn wrong(pointer: &str, detail: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "config_invalid", detail.clone()).field(pointer, detail)
 }
 
 fn kind_of(body: &mut Body) -> Result<&'static str, Problem> {
@@ -142,15 +87,9 @@ fn kind_of(body: &mut Body) -> Result<&'static str, Problem> {
 }
 
 /// A changed body may repeat kind and name, not alter them.
-fn same(body: &mut Body, place: &Place) -> Result<(), Problem> {
-    for (key, expected) in [("kind", place.kind), ("name", place.name.as_str())] {
-        if let Some(said) = body.remove(key)
-            && said != expected
-        {
-            return Err(wrong(&format!("/{key}"), format!("`{key}` is {said}, expected \"{expected}\"")));
-        }
-    }
-    Ok(())
+fn check_same(body: &mut Body, place: &Place) -> Result<(), Problem> {
+    same(body, "kind", place.kind)?;
+    same(body, "name", &place.name)
 }
 
 /// Adds a target: the keys of `[[target.<kind>]]`, and `kind`. 409 where the name is taken.
@@ -174,13 +113,7 @@ async fn create(
     place
         .apply(&app, &access, || match Place::of(&app, &place.name) {
             None => Ok(Value::Object(body.clone())),
-            Some(taken) => {
-                let loaded = app.services.settings.loaded();
-                let origin = loaded.tree.find(&taken.key()).map(Node::origin);
-                let origin = origin.map_or_else(String::new, |origin| format!(" by {origin}"));
-                let detail = format!("the name `{}` is already taken{origin}", taken.name);
-                Err(Problem::new(StatusCode::CONFLICT, "exists", detail.clone()).field("/name", detail))
-            }
+            Some(taken) => Err(taken.on(|section| section.taken(&app))),
         })
         .await?;
     let mut response = (StatusCode::CREATED, Json(place.shown(&app))).into_response();
@@ -219,26 +152,10 @@ async fn replace(
     ApiJson(mut body): ApiJson<Body>,
 ) -> Result<Json<Value>, Problem> {
     let place = Place::find(&app, &name)?;
-    same(&mut body, &place)?;
-    let whole = || {
-        let mut patch = Value::Object(place.unset(&app));
-        lay_over(&mut patch, &Value::Object(body.clone()));
-        Ok(patch)
-    };
+    check_same(&mut body, &place)?;
+    let whole = || Ok(place.on(|section| section.whole(&app, &body)));
     place.apply(&app, &access, whole).await?;
     Ok(Json(place.shown(&app)))
-}
-
-/// Sets `upper` into `patch`, table by table.
-fn lay_over(patch: &mut Value, upper: &Value) {
-    match (patch, upper) {
-        (Value::Object(patch), Value::Object(upper)) => {
-            for (key, value) in upper {
-                lay_over(patch.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (patch, upper) => *patch = upper.clone(),
-    }
 }
 
 /// Changes keys at run time: a JSON merge patch, `null` takes a run-time value away.
@@ -255,7 +172,7 @@ async fn patch(
     ApiJson(mut body): ApiJson<Body>,
 ) -> Result<Json<Value>, Problem> {
     let place = Place::find(&app, &name)?;
-    same(&mut body, &place)?;
+    check_same(&mut body, &place)?;
     place.apply(&app, &access, || Ok(Value::Object(body.clone()))).await?;
     Ok(Json(place.shown(&app)))
 }

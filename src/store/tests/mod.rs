@@ -3,6 +3,7 @@
 
 mod basics;
 mod cap;
+mod checks;
 mod clock;
 mod clock_ahead;
 mod damage;

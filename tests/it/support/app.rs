@@ -15,7 +15,9 @@ use holdfast::config::overlay::Overlay;
 use holdfast::engine::alerting::Alerting;
 use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::prober::ProbeNowError;
+use holdfast::engine::reports::ReportKeeper;
 use holdfast::engine::settings::Settings;
+use holdfast::engine::task_keeper::{Parts, Saved, TaskKeeper};
 use holdfast::http::{BuildInfo, Front, Listener, Services, serve};
 use holdfast::logic::token::{ENTROPY, mint};
 use holdfast::model::access::Scope;
@@ -50,6 +52,8 @@ pub struct TestApp {
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
     pub alerting: Arc<OnceLock<Alerting>>,
     settings: Settings,
+    pub tasks: Arc<OnceLock<TaskKeeper>>,
+    pub reports: Arc<OnceLock<ReportKeeper>>,
     /// What the handlers' breakers are made in.
     pub registry: Breakers,
     pub host: watch::Sender<Arc<HostView>>,
@@ -81,9 +85,26 @@ impl TestApp {
             Supervisor::blocking(move || Alerting::open(clock, reader, bus, &config, Arc::new(|| true)))
                 .await;
         app.alerting.set(opened.unwrap().unwrap()).ok().unwrap();
+        app.keep_tasks(&store, &settings).await;
         app.store.set(store).ok().unwrap();
         app.admin = app.token(Scope::Admin).await;
         app
+    }
+
+    /// Checks, tasks and reports as they are in the store; nothing ticks.
+    async fn keep_tasks(&self, store: &Store, settings: &Settings) {
+        let parts = Parts {
+            clock: self.clock.clone(),
+            store: store.clone(),
+            bus: self.bus.clone(),
+            supervisor: self.supervisor.clone(),
+            config: settings.subscribe(),
+        };
+        let tasks = TaskKeeper::new(parts, Saved::read(store).unwrap());
+        tasks.follow().await.unwrap();
+        self.tasks.set(tasks).ok().unwrap();
+        let reports = ReportKeeper::new(self.clock.clone(), store.clone(), store.failures().unwrap());
+        self.reports.set(reports).ok().unwrap();
     }
 
     /// With the store still opening.
@@ -101,6 +122,7 @@ impl TestApp {
         let store = Arc::new(OnceLock::new());
         let breakers = Arc::new(OnceLock::new());
         let alerting = Arc::new(OnceLock::new());
+        let (tasks, reports) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let registry = Breakers::new(shared.clone(), BTreeMap::new());
         let front = Front::new(Services {
             clock: shared,
@@ -113,6 +135,8 @@ impl TestApp {
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
             breakers: breakers.clone(),
             alerting: alerting.clone(),
+            tasks: tasks.clone(),
+            reports: reports.clone(),
             settings: settings.clone(),
             build: BuildInfo { commit: "test", target: "test", profile: "debug" },
             started_at: NOW,
@@ -131,6 +155,8 @@ impl TestApp {
             breakers,
             alerting,
             settings: settings.clone(),
+            tasks,
+            reports,
             registry,
             host,
             targets,

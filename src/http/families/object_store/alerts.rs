@@ -12,7 +12,7 @@ use crate::base::time::Timestamp;
 use crate::engine::alerting::RECOVERED;
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
-use crate::http::extract::{ApiPath, ApiQuery, MaybeJson};
+use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
 use crate::http::routes::alert_actions::tell;
 use crate::http::state::AppState;
 use crate::logic::alert::Command;
@@ -120,7 +120,7 @@ async fn resolve(
     access: Access<MonitoringWrite>,
     State(app): State<AppState>,
     ApiPath(id): ApiPath<String>,
-    MaybeJson(Notes { notes }): MaybeJson<Notes>,
+    ApiOptional(Notes { notes }): ApiOptional<Notes>,
 ) -> Result<Json<StoreAlert>, Problem> {
     let by = access.principal.who.clone();
     let view = tell(&app, &id, Command::Resolve { by, notes }).await?;
