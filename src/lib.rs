@@ -17,6 +17,7 @@ pub mod promql;
 pub mod runtime;
 pub mod store;
 
+pub mod channels;
 pub mod collectors;
 pub mod targets;
 

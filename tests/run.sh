@@ -19,7 +19,7 @@ if [ -n "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
 say() { printf '\n== %s\n' "$*"; }
 
 packages() {
-    local wanted=(postgresql redis-server redis-tools procps python3-venv prometheus-node-exporter chromium openssl e2fsprogs util-linux) missing=()
+    local wanted=(postgresql redis-server redis-tools procps python3-venv prometheus-node-exporter prometheus-alertmanager chromium openssl e2fsprogs util-linux) missing=()
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
@@ -45,6 +45,15 @@ grpc_server() {
         say "installing grpcio (once)"
         python3 -m venv --clear "$tools/grpc"
         "$tools/grpc/bin/pip" install -q --only-binary :all: grpcio==1.85.3 grpcio-health-checking==1.85.1
+    fi
+}
+
+# A mail server in Python, installed once.
+mail_server() {
+    if ! "$tools/smtp/bin/python" -c 'import aiosmtpd' 2>/dev/null; then
+        say "installing aiosmtpd (once)"
+        python3 -m venv --clear "$tools/smtp"
+        "$tools/smtp/bin/pip" install -q --only-binary :all: aiosmtpd==1.4.6
     fi
 }
 
@@ -74,6 +83,7 @@ packages
 tool garage garage 2.5.0
 tool cargo-deny cargo-deny 0.20.2
 grpc_server
+mail_server
 case "${1:-all}" in
     rust | web | browser) "$1" ;;
     all)

@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::Config;
 use super::environment::Environment;
 use super::heartbeat;
 use super::rule;
 use super::target::{Common, KINDS, Section};
+use super::{Config, channel};
+use crate::base::id::Name;
 use crate::base::units::{ByteSize, Span};
 
 /// Something wrong at a key; `element` is the index in a list.
@@ -38,6 +39,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.targets(config);
     checker.rules(config);
     heartbeat::check(&config.check, &mut checker);
+    channel::check(&config.channel, &mut checker);
     checker.findings
 }
 
@@ -45,8 +47,8 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
 pub struct Checker<'a> {
     environment: &'a Environment,
     findings: Vec<Finding>,
-    /// Names of all kinds of target, and the key that took each.
-    names: BTreeMap<String, String>,
+    /// Names that are taken of each family (`target`, `channel`), and the key that took each.
+    names: BTreeMap<(&'static str, String), String>,
 }
 
 impl Checker<'_> {
@@ -55,13 +57,32 @@ impl Checker<'_> {
         self.findings.push(Finding { key: key.into(), element: None, message: message.into() });
     }
 
+    /// Something is wrong at an element of the list at `key`.
+    pub fn say_of(&mut self, key: impl Into<String>, element: usize, message: impl Into<String>) {
+        self.findings.push(Finding { key: key.into(), element: Some(element), message: message.into() });
+    }
+
+    /// The name of the item at `key` must be its alone within its family.
+    pub fn unique(&mut self, family: &'static str, name: &Name, key: &str) {
+        let taken = (family, name.as_str().to_owned());
+        match self.names.get(&taken) {
+            Some(other) => {
+                let message = format!("the name `{name}` is already taken by {other}, expected another name");
+                self.say(format!("{key}.name"), message);
+            }
+            None => {
+                self.names.insert(taken, key.to_owned());
+            }
+        }
+    }
+
     fn addresses(&mut self, config: &Config) {
         if config.listen.is_empty() {
             self.say("listen", "no address, expected at least one, such as \"127.0.0.1:3003\"");
         }
         for (index, address) in config.listen.iter().enumerate() {
             if let Err(message) = listen_address(address) {
-                self.findings.push(Finding { key: "listen".into(), element: Some(index), message });
+                self.say_of("listen", index, message);
             }
         }
         if let Some(Err(message)) = config.metrics.listen.as_deref().map(listen_address) {
@@ -116,17 +137,13 @@ impl Checker<'_> {
             if !is_origin(origin) {
                 let message =
                     format!("`{origin}` is not an origin, expected for example \"https://nas.example\"");
-                self.findings.push(Finding { key: "http.cors".into(), element: Some(index), message });
+                self.say_of("http.cors", index, message);
             }
         }
         for (index, proxy) in config.http.trusted_proxies.iter().enumerate() {
             if proxy.parse::<IpAddr>().is_err() {
                 let message = format!("`{proxy}` is not an IP address, expected for example \"192.0.2.7\"");
-                self.findings.push(Finding {
-                    key: "http.trusted_proxies".into(),
-                    element: Some(index),
-                    message,
-                });
+                self.say_of("http.trusted_proxies", index, message);
             }
         }
     }
@@ -167,20 +184,11 @@ impl Checker<'_> {
             self.say(format!("{key}.timeout"), message);
         }
         breaker.check(&format!("{key}.breaker"), self);
-        let name = name.as_str();
-        if PARTS.contains(&name) {
+        if PARTS.contains(&name.as_str()) {
             let message = format!("`{name}` is what health calls a part of the agent, expected another name");
             self.say(format!("{key}.name"), message);
         }
-        match self.names.get(name) {
-            Some(other) => {
-                let message = format!("the name `{name}` is already taken by {other}, expected another name");
-                self.say(format!("{key}.name"), message);
-            }
-            None => {
-                self.names.insert(name.to_owned(), key.to_owned());
-            }
-        }
+        self.unique("target", name, key);
     }
 
     /// Of several ways to give one thing, more than one.

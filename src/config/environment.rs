@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::origin::Origin;
 use super::problem::{Problem, nearest};
-use super::tree::{Key, Leaf};
+use super::tree::{Key, Leaf, Step};
 
 /// The environment as it was at the start.
 pub type Environment = BTreeMap<String, String>;
@@ -21,11 +21,12 @@ const PREFIX: &str = "HOLDFAST_";
 const OTHERS: [&str; 5] =
     ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
 /// Plain names that other programs of the same families use.
-const PLAIN: [(&str, &str); 4] = [
+const PLAIN: [(&str, &str); 5] = [
     ("ALERTING_ENABLED", "alerting.enabled"),
     ("MONITORING_AUTO_START", "collect.enabled"),
     ("ENABLE_METRICS", "metrics.enabled"),
     ("METRICS_PORT", "metrics.listen"),
+    ("SLACK_WEBHOOK_URL", "channel.slack[slack].url"),
 ];
 
 /// The variable that sets `key`.
@@ -56,8 +57,14 @@ pub fn read(environment: &Environment, keys: &[Key]) -> Said {
         if let Some(text) = given(environment, name) {
             let port = name == "METRICS_PORT";
             let text = if port { format!("127.0.0.1:{}", text.trim()) } else { text.to_owned() };
-            let origin = Origin::Environment { name: name.to_owned() };
-            said.values.push((Key::parse(key), Leaf::new(Value::from(text), origin)));
+            let (key, origin) = (Key::parse(key), Origin::Environment { name: name.to_owned() });
+            if let [.., Step::Item(item), Step::Key(_)] = key.0.as_slice() {
+                // The variable alone makes the item, where nobody else does.
+                let mut name = key.clone();
+                name.0.pop();
+                said.values.push((name.key("name"), Leaf::new(Value::from(item.as_str()), origin.clone())));
+            }
+            said.values.push((key, Leaf::new(Value::from(text), origin)));
         }
     }
     // A configuration of a thousand rules has forty thousand keys.

@@ -7,14 +7,17 @@
 //! cannot say ([`check`]). Wrong would be to read a setting anywhere else: it
 //! would have no origin, no pin and no place in `config show`.
 
+pub mod address;
 pub mod alerting;
 pub mod auth;
+pub mod channel;
 pub mod check;
 pub mod collect;
 pub mod environment;
 pub mod file;
 pub mod heartbeat;
 pub mod http;
+pub mod listed;
 pub mod load;
 pub mod log;
 pub mod metrics;
@@ -50,6 +53,7 @@ pub struct Config {
     pub target: target::Targets,
     pub rule: Vec<rule::RuleSection>,
     pub check: Vec<heartbeat::Check>,
+    pub channel: channel::Channels,
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
@@ -67,6 +71,7 @@ impl Default for Config {
             target: target::Targets::default(),
             rule: Vec::new(),
             check: Vec::new(),
+            channel: channel::Channels::default(),
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),

@@ -18,11 +18,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::listed::{from_file_only, pinned_by_file};
 use super::load::{Loaded, assemble, elsewhere};
 use super::origin::Origin;
 use super::problem::{Problem, Problems, nearest};
 use super::schema::{Shape, shape};
-use super::target::pinned_by_file;
 use super::tree::{Branch, Key, Leaf, Node, Step};
 use crate::base::secret::MASK;
 use crate::base::time::Timestamp;
@@ -257,7 +257,8 @@ impl Overlay {
     /// The item `key` lies in, when neither the file nor the overlay defines it.
     fn orphan(&self, key: &Key, file: &Branch) -> Option<Key> {
         let item = item_above(key)?;
-        let defined = file.find(&item).is_some() || self.changes.contains_key(&item.key("name").to_string());
+        let own = !from_file_only(key) && self.changes.contains_key(&item.key("name").to_string());
+        let defined = file.find(&item).is_some() || own;
         (!defined).then_some(item)
     }
 
@@ -491,7 +492,10 @@ pub fn pin(loaded: &Loaded, key: &Key) -> Option<Pin> {
         return held(&leaf.origin, format!("set by the {}, change it there", leaf.origin));
     }
     let item = item_above(key)?;
-    let Some(Node::Branch(table)) = loaded.file.find(&item) else { return None };
+    let Some(Node::Branch(table)) = loaded.file.find(&item) else {
+        let reason = "runs a program, so only the configuration file can define it";
+        return if from_file_only(key) { held(&Origin::Default, String::from(reason)) } else { None };
+    };
     if &item == key {
         return held(&table.origin, format!("defined in {}, remove it there", table.origin));
     }

@@ -1,24 +1,26 @@
 //! What a change at run time may not do, though its values are valid.
 //!
-//! A target sends what it reads from a file or a variable to the address it has, so
+//! A target or a channel sends what it reads from a file or a variable to the address it has, so
 //! whoever may write both could read any secret the agent can read: its own admin
 //! token, or the password of another target. Hence the file or variable of a secret
-//! is named by an administrator only, and so is the address of a run-time target
+//! is named by an administrator only, and so is the address of a run-time target or channel
 //! that has one. A secret that was set at run time is treated alike: whoever may write
 //! targets may replace it, but not have it sent elsewhere, even if it does not open now.
 //! What lies in the data directory, and the key that the service manager hands over, is
-//! the agent's own and named by nobody at run time.
+//! the agent's own and named by nobody at run time. A channel that writes to a file does so
+//! in the agent's own folder, unless the configuration file says otherwise.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::channel::file::is_plain;
+use super::listed::pinned_by_file;
 use super::load::Loaded;
 use super::origin::Origin;
 use super::overlay::item_above;
 use super::problem::{Problem, Problems};
-use super::target::pinned_by_file;
-use super::tree::{Branch, Key, Node};
+use super::tree::{Branch, Key, Node, Step};
 
 /// Whether the step from `before` to `next` may be made by `by`. Blocking: asks
 /// where files really are.
@@ -38,8 +40,10 @@ pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Re
         if key.last().ends_with("_file") && value.is_some_and(|path| own.iter().any(|own| is_own(path, own)))
         {
             refuse("is the agent's own, expected a file of somebody else");
+        } else if writes_to(&key) && value.and_then(Value::as_str).is_some_and(|path| !is_plain(path)) {
+            refuse("only the configuration file can name a file outside the agent's own folder");
         } else if !admin && names_source(&key) && value.is_some() {
-            refuse("what is read from there goes to the target: only the scope `admin` may name it");
+            refuse("what is read from there is sent out: only the scope `admin` may name it");
         } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
             refuse("a secret that is not yours goes there: only the scope `admin` may change it");
         }
@@ -63,12 +67,18 @@ fn changed(old: &Branch, new: &Branch) -> Vec<Key> {
     keys
 }
 
+/// Whether the value names a file that is written to.
+fn writes_to(key: &Key) -> bool {
+    matches!(key.0.as_slice(), [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)]
+        if family == "channel" && kind == "file" && name == "path")
+}
+
 /// Whether the value names where something is read from.
 fn names_source(key: &Key) -> bool {
     key.last().ends_with("_file") || key.last().ends_with("_env")
 }
 
-/// Whether the target that `key` belongs to has a secret that was there before: from a
+/// Whether the item that `key` belongs to has a secret that was there before: from a
 /// file or a variable, or set at run time and not set anew now. Who set it and when is
 /// compared, not the secret: the answer would tell whether a guess is right.
 fn sends_secret(before: &Loaded, next: &Loaded, key: &Key) -> bool {

@@ -58,11 +58,11 @@ fn every_slip_is_one_clear_line() {
         ),
         (
             "cap = \"1GiB\"",
-            "h.toml:1:1: key cap: unknown key, expected one of listen, data_dir, auth, alerting, collect, storage, target, rule, check, http, log, metrics, did you mean `storage.cap`?",
+            "h.toml:1:1: key cap: unknown key, expected one of listen, data_dir, auth, alerting, collect, storage, target, rule, check, channel, http, log, metrics, did you mean `storage.cap`?",
         ),
         (
             "[colect]\ninterval = \"1s\"\n",
-            "h.toml:1:2: key colect: unknown key, expected one of listen, data_dir, auth, alerting, collect, storage, target, rule, check, http, log, metrics, did you mean `collect`?",
+            "h.toml:1:2: key colect: unknown key, expected one of listen, data_dir, auth, alerting, collect, storage, target, rule, check, channel, http, log, metrics, did you mean `collect`?",
         ),
         (
             "[collect]\ninterval = 30\n",
@@ -451,9 +451,10 @@ fn the_example_has_every_key_with_its_default_and_a_comment() {
     for key in keys {
         assert!(places.contains(&place(&key)), "the example lacks {key}");
     }
-    for kind in super::target::KINDS {
-        let list = super::tree::Key::parse(&format!("target.{kind}"));
-        let name = super::load::names(&tree, &list).pop().unwrap_or_else(|| panic!("no example of {kind}"));
+    let targets = super::target::KINDS.iter().map(|kind| format!("target.{kind}"));
+    for list in targets.chain(super::channel::KINDS.iter().map(|kind| format!("channel.{kind}"))) {
+        let list = super::tree::Key::parse(&list);
+        let name = super::load::names(&tree, &list).pop().unwrap_or_else(|| panic!("no example of {list}"));
         let defaults = super::load::item_defaults(&tree, &list, &name);
         for (key, value) in given.iter().filter(|(key, _)| key.is_within(&list)) {
             if let Some(default) = defaults.get(key.last()).filter(|value| !value.is_null()) {

@@ -11,6 +11,7 @@ pub mod event;
 pub mod frame;
 pub mod health;
 pub mod host;
+pub mod message;
 pub mod notice;
 pub mod operation;
 pub mod probe;

@@ -1,9 +1,9 @@
 //! Another program, run once, with every bound it could lack.
 //!
 //! The pattern: a program is looked for in the system's own folders and gets its
-//! arguments as a list, no shell between; it inherits no environment and no input,
-//! its output is bounded, and at one total deadline it and everything it started is
-//! killed. Wrong would be to reap it before its group is killed: its number is free
+//! arguments as a list, no shell between; it inherits no environment and no input but
+//! what it is given, its output is bounded, and at one total deadline it and everything
+//! it started is killed. Wrong would be to reap it before its group is killed: its number is free
 //! from then on, and somebody else may have it.
 
 use std::io;
@@ -13,7 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 
@@ -63,16 +63,60 @@ pub async fn run(
     limit: usize,
     deadline: Instant,
 ) -> Result<Finished, CommandError> {
-    let path = find(program).ok_or_else(|| CommandError::Missing { program: program.to_owned() })?;
+    let path = find(program)?;
+    let bounds = Bounds { limit, cut: false, deadline };
+    start(program, &path, arguments, &Input::default(), bounds).await
+}
+
+/// What a program gets besides its arguments.
+#[derive(Clone, Copy, Default)]
+pub struct Input<'a> {
+    /// Written to its standard input, which then ends.
+    pub bytes: &'a [u8],
+    /// Added to its environment.
+    pub variables: &'a [(&'a str, String)],
+}
+
+/// Runs the program at `path`, which the configuration names, with `input`; of its output,
+/// and of its errors, the first `limit` bytes are kept and the rest is dropped.
+///
+/// # Errors
+/// [`CommandError`]; any exit status is a result, not an error.
+pub async fn run_with(
+    path: &Path,
+    arguments: &[&str],
+    input: &Input<'_>,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Finished, CommandError> {
+    start(&path.display().to_string(), path, arguments, input, Bounds { limit, cut: true, deadline }).await
+}
+
+/// How much may be said until when; `cut` whether what is beyond is dropped, or the end.
+#[derive(Clone, Copy)]
+struct Bounds {
+    limit: usize,
+    cut: bool,
+    deadline: Instant,
+}
+
+async fn start(
+    program: &str,
+    path: &Path,
+    arguments: &[&str],
+    input: &Input<'_>,
+    bounds: Bounds,
+) -> Result<Finished, CommandError> {
     let started = Instant::now();
-    let failed = |source| CommandError::Run { program: path.clone(), source };
-    let mut child = Command::new(&path)
+    let failed = |source| CommandError::Run { program: path.to_owned(), source };
+    let mut child = Command::new(path)
         .args(arguments)
         .env_clear()
         .env("LC_ALL", "C")
         .env("PATH", FOLDERS.join(":"))
+        .envs(input.variables.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(if input.bytes.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -81,7 +125,7 @@ pub async fn run(
         .map_err(failed)?;
     // Dropped before the child: also when nobody waits any more.
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-    match timeout_at(deadline, attend(&mut child, limit)).await {
+    match timeout_at(bounds.deadline, attend(&mut child, input.bytes, bounds)).await {
         Ok(Ok((Some(status), output, error))) => {
             group.0 = None;
             Ok(Finished { status, output, error })
@@ -90,7 +134,7 @@ pub async fn run(
             drop(group);
             // Reaped here and now where it can be; else by the runtime.
             let _ = timeout_at(Instant::now() + DYING, child.wait()).await;
-            let program = program.to_owned();
+            let (program, limit) = (program.to_owned(), bounds.limit);
             match ended {
                 Ok(Err(source)) => Err(failed(source)),
                 Ok(Ok(_)) => Err(CommandError::TooLong { program, limit }),
@@ -102,12 +146,19 @@ pub async fn run(
 
 type Said = (Option<ExitStatus>, Vec<u8>, Vec<u8>);
 
-/// Reads all that is said, then waits for the end; the end is not waited for, and is
-/// `None`, once more than `limit` bytes were said.
-async fn attend(child: &mut Child, limit: usize) -> io::Result<Said> {
-    let (output, error) = (child.stdout.take(), child.stderr.take());
-    let reading = async { tokio::try_join!(read(output, limit), read(error, limit)) };
-    let (output, error) = match reading.await {
+/// Writes `input` and reads all that is said, then waits for the end; the end is not
+/// waited for, and is `None`, once more was said than the bounds allow.
+async fn attend(child: &mut Child, input: &[u8], bounds: Bounds) -> io::Result<Said> {
+    let (stdin, output, error) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let writing = async {
+        if let Some(mut stdin) = stdin {
+            // Who does not want to know closes it, and may be right.
+            let _ = stdin.write_all(input).await;
+        }
+        Ok(())
+    };
+    let reading = async { tokio::try_join!(read(output, bounds), read(error, bounds), writing) };
+    let (output, error, ()) = match reading.await {
         Ok(said) => said,
         // What was said does not matter any more.
         Err(Stopped::TooLong) => return Ok((None, Vec::new(), Vec::new())),
@@ -121,12 +172,19 @@ enum Stopped {
     Io(io::Error),
 }
 
-async fn read(from: Option<impl AsyncRead + Unpin>, limit: usize) -> Result<Vec<u8>, Stopped> {
+async fn read(from: Option<impl AsyncRead + Unpin>, bounds: Bounds) -> Result<Vec<u8>, Stopped> {
     let mut bytes = Vec::new();
-    let Some(from) = from else { return Ok(bytes) };
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    from.take(most).read_to_end(&mut bytes).await.map_err(Stopped::Io)?;
-    if bytes.len() > limit { Err(Stopped::TooLong) } else { Ok(bytes) }
+    let Some(mut from) = from else { return Ok(bytes) };
+    let most = u64::try_from(bounds.limit).unwrap_or(u64::MAX).saturating_add(1);
+    (&mut from).take(most).read_to_end(&mut bytes).await.map_err(Stopped::Io)?;
+    if bytes.len() > bounds.limit {
+        if !bounds.cut {
+            return Err(Stopped::TooLong);
+        }
+        bytes.truncate(bounds.limit);
+        tokio::io::copy(&mut from, &mut tokio::io::sink()).await.map_err(Stopped::Io)?;
+    }
+    Ok(bytes)
 }
 
 /// Kills the group of a program that was not reaped yet.
@@ -141,15 +199,18 @@ impl Drop for Group {
     }
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where `program`, a plain name, lies in the system's own folders.
+///
+/// # Errors
+/// [`CommandError::Missing`]
+pub fn find(program: &str) -> Result<PathBuf, CommandError> {
     let executable = |path: &PathBuf| {
         let found = std::fs::metadata(path);
         found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
-    if program.contains('/') {
-        return None;
-    }
-    FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(executable)
+    let mut places = FOLDERS.iter().map(|folder| Path::new(folder).join(program));
+    let found = if program.contains('/') { None } else { places.find(executable) };
+    found.ok_or_else(|| CommandError::Missing { program: program.to_owned() })
 }
 
 #[cfg(test)]
@@ -196,6 +257,21 @@ mod tests {
             }
         }
         panic!("something was left behind");
+    }
+
+    #[tokio::test]
+    async fn what_is_given_arrives_and_only_the_beginning_of_an_answer_is_kept() {
+        let (shell, variables) = (Path::new("/bin/sh"), [("HOLDFAST_KIND", String::from("test"))]);
+        let script = "cat; echo $HOLDFAST_KIND; head -c 100000 /dev/zero; exit 3";
+        let input = Input { bytes: b"hello ", variables: &variables };
+        let ran = run_with(shell, &["-c", script], &input, 11, within(20_000)).await.unwrap();
+        assert_eq!((ran.status.code(), ran.output.as_slice()), (Some(3), b"hello test\n".as_slice()));
+        // Nobody reads what is written.
+        let input = Input { bytes: &[b'x'; 1 << 20], variables: &[] };
+        let ran = run_with(shell, &["-c", "exit 0"], &input, 11, within(20_000)).await.unwrap();
+        assert!(ran.status.success());
+        let missing = run_with(Path::new("/nonexistent/x"), &[], &input, 11, within(1000)).await.unwrap_err();
+        assert!(missing.to_string().starts_with("cannot run /nonexistent/x: "), "{missing}");
     }
 
     #[tokio::test]

@@ -110,6 +110,38 @@ impl HttpClient {
             .await
             .unwrap_or_else(|_| Err(HttpError::Timeout { waited: started.elapsed() }))
     }
+
+    /// Sends `request`, whose answer is in its status: of the body the first `limit` bytes
+    /// are read, or fewer where it breaks off or `deadline` comes. For what must not be
+    /// sent again because the peer, having taken it, talks too long.
+    ///
+    /// # Errors
+    /// [`HttpError`] when there is no status.
+    pub async fn tell(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Answer, HttpError> {
+        let started = Instant::now();
+        let response = timeout_at(deadline, self.inner.request(request)).await;
+        let response = response.map_err(|_| HttpError::Timeout { waited: started.elapsed() })?;
+        let (head, mut body) = response.map_err(|error| failed(&error))?.into_parts();
+        let mut read = BytesMut::new();
+        let reading = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                if let Ok(data) = frame.into_data() {
+                    read.extend_from_slice(&data[..data.len().min(limit - read.len())]);
+                }
+                if read.len() >= limit {
+                    break;
+                }
+            }
+        };
+        // Whatever came is what there is to show.
+        let _ = timeout_at(deadline, reading).await;
+        Ok(Answer { status: head.status, headers: head.headers, body: read.freeze() })
+    }
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> HttpError {

@@ -7,6 +7,7 @@ pub mod breakers;
 pub mod bus;
 pub mod certificate;
 pub mod command;
+pub mod credential;
 pub mod crew;
 pub mod dial;
 pub mod http_client;

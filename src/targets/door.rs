@@ -17,7 +17,7 @@ use super::course::Course;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::trust::Trust;
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::runtime::dial::Dialer;
 use crate::runtime::network_failure::{self, NetworkFailure};
 

@@ -24,15 +24,15 @@ use http_body_util::Full;
 use tokio::time::Instant;
 
 use super::course::Course;
-use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::trust::Trust;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::time::Clock;
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::config::target::http::{Http, Method};
 use crate::model::probe::OutcomeClass;
+use crate::runtime::credential::Credential;
 use crate::runtime::http_client::{Answer, HttpClient, HttpError};
 use crate::runtime::supervisor::{Phase, Supervisor};
 

@@ -8,7 +8,6 @@
 //! one deadline over everything it does.
 
 pub mod course;
-pub mod credential;
 pub mod door;
 pub mod grpc;
 pub mod http;
@@ -29,12 +28,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::config::Config;
+use crate::config::listed::fingerprint;
 use crate::config::target::breaker::Breaker;
 use crate::config::target::{Common, Section};
 use crate::model::frame::Frame;
@@ -162,15 +160,4 @@ fn plan_all<S, T>(
             make: Arc::new(move || Box::new(new(made.clone(), &surroundings))),
         });
     }
-}
-
-/// A serialised section shows its secrets as a mask, so they are added apart.
-fn fingerprint(section: &impl serde::Serialize, secrets: &[&Secret]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    digest.update(serde_json::to_vec(section).unwrap_or_default());
-    for secret in secrets {
-        digest.update([0]);
-        digest.update(secret.expose().as_bytes());
-    }
-    digest.finalize().into()
 }

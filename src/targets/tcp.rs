@@ -24,7 +24,7 @@ use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::time::Clock;
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::config::target::tcp::Tcp;
 use crate::model::probe::OutcomeClass;
 use crate::runtime::network_failure::NetworkFailure;

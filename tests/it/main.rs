@@ -3,9 +3,12 @@
 mod alerting;
 mod support;
 
+mod alertmanager;
 mod api;
 mod auth;
 mod breaker;
+mod channel_config;
+mod channels;
 mod checks;
 mod cli;
 mod cli_agent;
@@ -16,6 +19,7 @@ mod grpc;
 mod http;
 mod kill;
 mod live;
+mod mail;
 mod nostr;
 mod object_store;
 mod openapi;

@@ -9,11 +9,11 @@ use crate::base::secret::Secret;
 use crate::base::units::Span;
 use crate::config::check::Checker;
 
-use super::address::Address;
 use super::breaker::Breaker;
 use super::{Section, common, default_interval, default_timeout, yes};
+use crate::config::address::Address;
 
-/// Keys that the file holds, see [`super::pinned_by_file`].
+/// Keys that the file holds, see [`crate::config::listed`].
 pub const PINNED: [&str; 6] =
     ["name", "url", "bearer_token", "bearer_token_file", "bearer_token_env", "tls_ca_file"];
 

@@ -4,7 +4,6 @@
 //! [`Targets::sections`]. Wrong would be a second list: a kind that is in one of them
 //! only would be probed and never checked, or the other way round.
 
-pub mod address;
 pub mod breaker;
 pub mod grpc;
 pub mod http;
@@ -91,8 +90,8 @@ macro_rules! kinds {
         pub const KINDS: &[&str] = &[$(stringify!($kind)),+];
 
         /// What the file holds of the targets it defines: name, address, credentials and
-        /// trust. Changing them at run time would make the file say something that is not so.
-        const PINNED: &[(&str, &[&str])] = &[$((stringify!($kind), &$kind::PINNED)),+];
+        /// trust, see [`super::listed`].
+        pub(super) const PINNED: &[(&str, &[&str])] = &[$((stringify!($kind), &$kind::PINNED)),+];
     };
 }
 

@@ -36,7 +36,7 @@ impl Operation {
     }
 }
 
-/// Keys that the file holds, see [`super::pinned_by_file`].
+/// Keys that the file holds, see [`crate::config::listed`].
 pub const PINNED: [&str; 9] = [
     "name",
     "endpoint",

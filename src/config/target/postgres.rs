@@ -25,7 +25,7 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// Keys that the file holds, see [`super::pinned_by_file`].
+/// Keys that the file holds, see [`crate::config::listed`].
 pub const PINNED: [&str; 10] = [
     "name",
     "host",

@@ -10,7 +10,7 @@ use crate::config::check::Checker;
 use super::breaker::Breaker;
 use super::{Section, common, default_interval, default_timeout, yes};
 
-/// Keys that the file holds, see [`super::pinned_by_file`].
+/// Keys that the file holds, see [`crate::config::listed`].
 pub const PINNED: [&str; 2] = ["name", "unit"];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::model::frame::Frame;
 use crate::runtime::http_client::HttpClient;
 use crate::targets::outcome::{NOT_TRIED, Outcome};

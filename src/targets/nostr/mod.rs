@@ -27,7 +27,7 @@ use super::trust::Trust;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
 use crate::base::time::Clock;
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::config::target::nostr::Nostr;
 use crate::runtime::http_client::HttpClient;
 use crate::runtime::supervisor::{Phase, Supervisor};

@@ -19,7 +19,6 @@ use tokio::time::Instant;
 
 use self::cycle::{Cycle, Ran};
 use self::request::Bucket;
-use super::credential::Credential;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
@@ -27,6 +26,7 @@ use crate::base::secret::Secret;
 use crate::base::time::{Clock, Timestamp};
 use crate::config::target::object_store::{ObjectStore, Operation};
 use crate::model::frame::Frame;
+use crate::runtime::credential::Credential;
 use crate::runtime::http_client::HttpClient;
 use crate::runtime::solitary::Solitary;
 use crate::runtime::supervisor::{Phase, Supervisor};

@@ -19,15 +19,15 @@ use tokio::time::timeout_at;
 
 use self::resp::{Conversation, Reply};
 use super::course::Course;
-use super::credential::Credential;
 use super::door::Door;
 use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
 use crate::base::time::Clock;
-use crate::config::target::address::Address;
+use crate::config::address::Address;
 use crate::config::target::redis::Redis;
+use crate::runtime::credential::Credential;
 
 const KIND: &str = "redis";
 

@@ -1,14 +1,18 @@
 //! What the tests start and speak with: real servers on free ports, stopped by pid.
 
 pub mod agent;
+pub mod alertmanager;
 pub mod app;
 pub mod certificate;
 pub mod client;
 pub mod command;
+pub mod delivering;
 pub mod garage;
 pub mod grpc;
+pub mod mail;
 pub mod postgres;
 pub mod probing;
+pub mod receiver;
 pub mod redis;
 pub mod relay;
 pub mod s3_door;

@@ -2,17 +2,17 @@
 //! environment.
 //!
 //! A file is read again at every use, so that replacing it is all a rotation
-//! needs. Reading happens on a thread of its own and under the probe's deadline: a
-//! file on a hung mount must not hang the probe, and is not read a second time
-//! while the first reading hangs.
+//! needs. Reading happens on a thread of its own and under the caller's deadline: a
+//! file on a hung mount must not hang a probe or a delivery, and is not read a second
+//! time while the first reading hangs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
+use super::solitary::{Solitary, SolitaryError};
 use crate::base::secret::Secret;
-use crate::runtime::solitary::{Solitary, SolitaryError};
 
 /// A secret file larger than this is refused, bytes.
 const MAX_FILE: u64 = 64 << 10;
