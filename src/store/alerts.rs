@@ -27,9 +27,8 @@ const AT_ONCE: u64 = MOST / 20;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AlertRecord {
     key: String,
-    expr: String,
-    uncounted_ms: i64,
     rule: String,
+    expr: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     source: String,
@@ -43,6 +42,7 @@ pub struct AlertRecord {
     value: Option<f64>,
     threshold: Option<f64>,
     since: i64,
+    uncounted_ms: i64,
     started_at: i64,
     fired_at: Option<i64>,
     resolved_at: Option<i64>,
@@ -133,9 +133,8 @@ impl AlertRecord {
     pub fn of(alert: &Alert) -> Self {
         Self {
             key: alert.key.clone(),
-            expr: alert.expr.clone(),
-            uncounted_ms: alert.uncounted_ms,
             rule: alert.rule.clone(),
+            expr: alert.expr.clone(),
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),
             source: alert.source.clone(),
@@ -149,6 +148,7 @@ impl AlertRecord {
             value: alert.value,
             threshold: alert.threshold,
             since: alert.since.millis(),
+            uncounted_ms: alert.uncounted_ms,
             started_at: alert.started_at.millis(),
             fired_at: alert.fired_at.map(Timestamp::millis),
             resolved_at: alert.resolved_at.map(Timestamp::millis),
@@ -180,9 +180,8 @@ impl AlertRecord {
         Alert {
             id: id.to_owned(),
             key: self.key,
-            expr: self.expr,
-            uncounted_ms: self.uncounted_ms,
             rule: self.rule,
+            expr: self.expr,
             labels: self.labels,
             annotations: self.annotations,
             source: self.source,
@@ -196,6 +195,7 @@ impl AlertRecord {
             value: self.value,
             threshold: self.threshold,
             since: Timestamp(self.since),
+            uncounted_ms: self.uncounted_ms,
             started_at: Timestamp(self.started_at),
             fired_at: self.fired_at.map(Timestamp),
             resolved_at: self.resolved_at.map(Timestamp),
@@ -302,11 +302,10 @@ mod tests {
     fn alert() -> Alert {
         let text = |text: &str| text.to_owned();
         let mut alert = Alert {
-            key: text("k"),
-            expr: text("x"),
-            uncounted_ms: 9,
             id: text("x"),
+            key: text("k"),
             rule: text("r"),
+            expr: text("e"),
             labels: BTreeMap::from([(text("a"), text("b"))]),
             annotations: BTreeMap::new(),
             source: text("s"),
@@ -320,6 +319,7 @@ mod tests {
             value: Some(1.0),
             threshold: None,
             since: Timestamp(1),
+            uncounted_ms: -1,
             started_at: Timestamp(2),
             fired_at: Some(Timestamp(3)),
             resolved_at: None,
@@ -345,9 +345,8 @@ mod tests {
 
     #[test]
     fn alert_v1() {
-        let hex = "01016b01781201720101610162000173000101690174016d020304010000\
-                   00000000f03f0002040106001001016f0a01630000000101700c016e0101\
-                   010e0001010110020301000000000000f03f00010177";
+        let hex = "01016b017201650101610162000173000101690174016d02030401000000000000f03f00\
+                   0201040106001001016f0a01630000000101700c016e0101010e0001010110020301000000000000f03f00010177";
         let bytes = Raw::encode(&AlertRecord::of(&alert()));
         let shown: String = bytes.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown, hex);

@@ -338,9 +338,8 @@ mod tests {
             attempts: vec![Attempt { at: Timestamp(7), latency_ms: 8, answer: text("n"), delivered: true }],
             finished_at: Some(Timestamp(9)),
         };
-        let hex = "0105632e612e3101630101670101610101720\
-                   1016b0176000301740\
-                   16d01000000000000f03f0002010406080a0306010e08016e010112";
+        let hex = "0105632e612e31016301016701016101017201016b017600030174016d010000000000\
+                   00f03f0002010406080a0306010e08016e010112";
         let bytes = Raw::encode(&NoticeRecord::of(&notice));
         let shown: String = bytes.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown, hex);

@@ -101,8 +101,6 @@ impl Notifier {
         for alert in alerts {
             self.owe(&alert);
         }
-        // What this row knew may mute or free others.
-        self.wake = self.wake.min(now.wall);
     }
 
     /// The id of a row that an amendment may have given another.
@@ -186,6 +184,8 @@ impl Notifier {
     fn finish(&mut self, id: &str, state: NoticeState, attempt: Option<Attempt>) {
         let now = self.now.wall;
         let Some(notice) = self.rows.finish(id, state, attempt, now) else { return };
+        // More may be owed now, and what its channel knows may mute or free others.
+        self.wake = self.wake.min(now);
         for entry in &notice.alerts {
             self.told(&entry.id, &notice.channel, |told| {
                 told.fired |= state == NoticeState::Delivered;

@@ -44,7 +44,7 @@ use std::time::Duration;
 pub use deliver::{Outcome, Undeliverable};
 pub use matching::Matching;
 pub use mute::Muted;
-pub use policy::{Policy, Settings};
+pub use policy::{Policy, Settings, Use};
 pub use quiet::ends as quiet_ends;
 pub use subject::Occurrence;
 
@@ -70,7 +70,7 @@ const LONGEST_LOOKBACK: Duration = Duration::from_secs(25 * 3600);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
     pub wall: Timestamp,
-    pub monotonic: Monotonic,
+    pub mono: Monotonic,
 }
 
 /// What is to be written, in one transaction.
@@ -117,8 +117,8 @@ pub struct Notifier {
     settings: Compiled,
     silences: Vec<CompiledSilence>,
     subjects: BTreeMap<String, Subject>,
-    /// Ids of the alerts of each rule.
-    by_rule: BTreeMap<String, BTreeSet<String>>,
+    /// Ids of the alerts of each rule and label set.
+    episodes: BTreeMap<(String, String), BTreeSet<String>>,
     rows: Rows,
     /// Alerts whose telling changed.
     changed: BTreeSet<String>,
@@ -145,7 +145,7 @@ impl Notifier {
             settings: Compiled::new(settings),
             silences: restored.silences.into_iter().map(CompiledSilence::new).collect(),
             subjects: BTreeMap::new(),
-            by_rule: BTreeMap::new(),
+            episodes: BTreeMap::new(),
             rows: Rows::default(),
             changed: BTreeSet::new(),
             undeliverable: Vec::new(),
@@ -203,13 +203,19 @@ impl Notifier {
         }
     }
 
-    /// The alert is no longer stored.
+    /// The alert is no longer stored: it was only pending, or is over for long.
     pub fn forget(&mut self, alert: &str) {
+        self.wake = AT_ONCE;
+        self.remove(alert);
+    }
+
+    fn remove(&mut self, alert: &str) {
         let Some(subject) = self.subjects.remove(alert) else { return };
-        if let Some(ids) = self.by_rule.get_mut(&subject.shown.rule) {
+        let place = subject.place();
+        if let Some(ids) = self.episodes.get_mut(&place) {
             ids.remove(alert);
             if ids.is_empty() {
-                self.by_rule.remove(&subject.shown.rule);
+                self.episodes.remove(&place);
             }
         }
         if subject.telling != (Telling { alert: alert.to_owned(), ..Telling::default() }) {
@@ -282,9 +288,22 @@ impl Notifier {
     }
 
     fn insert(&mut self, subject: Subject) {
-        let ids = self.by_rule.entry(subject.shown.rule.clone()).or_default();
+        let ids = self.episodes.entry(subject.place()).or_default();
         ids.insert(subject.id().to_owned());
         self.subjects.insert(subject.id().to_owned(), subject);
+    }
+
+    /// All episodes of the label set that `subject` is about, itself included.
+    fn siblings<'a>(&'a self, subject: &Subject) -> impl Iterator<Item = &'a Subject> {
+        let ids = self.episodes.get(&subject.place()).into_iter().flatten();
+        ids.filter_map(|id| self.subjects.get(id))
+    }
+
+    /// All alerts of a rule.
+    fn of_rule<'a>(&'a self, rule: &'a str) -> impl Iterator<Item = &'a Subject> {
+        let places = self.episodes.range((rule.to_owned(), String::new())..);
+        let ids = places.take_while(move |((other, _), _)| other == rule).flat_map(|(_, ids)| ids);
+        ids.filter_map(|id| self.subjects.get(id))
     }
 
     fn take_in(&mut self, occurrence: &Occurrence<'_>) {
@@ -316,7 +335,7 @@ impl Notifier {
     /// Takes the time. Where the wall clock jumped, everything that waits is moved along
     /// with it: nothing comes at once, is given up at once, or waits for years.
     fn at(&mut self, now: Now) {
-        let passed = now.monotonic.since(self.now.monotonic);
+        let passed = now.mono.since(self.now.mono);
         let expected = self.now.wall.plus(passed);
         self.now = now;
         let by = now.wall.millis().saturating_sub(expected.millis());

@@ -10,7 +10,7 @@
 //! One would get it wrong by waiting without a bound: two rules that name each other as
 //! parents would wait for each other for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Notifier;
@@ -132,11 +132,11 @@ impl Notifier {
     }
 
     fn parents<'a>(&'a self, child: &'a Subject) -> impl Iterator<Item = (&'a Subject, &'a Parent)> {
-        child.policy.depends_on.iter().flat_map(move |how| {
-            let ids: Option<&BTreeSet<String>> = self.by_rule.get(&how.rule);
-            let subjects = ids.into_iter().flatten().filter_map(|id| self.subjects.get(id));
-            subjects.map(move |parent| (parent, how))
-        })
+        child
+            .policy
+            .depends_on
+            .iter()
+            .flat_map(move |how| self.of_rule(&how.rule).map(move |parent| (parent, how)))
     }
 
     fn known(&self, subject: &Subject, now: Timestamp, generations: u32) -> Known {

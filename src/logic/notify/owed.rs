@@ -9,12 +9,22 @@ use super::rows::Message;
 use super::subject::Subject;
 use super::{LONGEST_LOOKBACK, NEVER, Notifier};
 use crate::base::time::Timestamp;
-use crate::model::notice::{NoticeKind, Told};
+use crate::model::notice::{NoticeAlert, NoticeKind, Told};
 
 /// A row is given up this long after it was made.
 pub(super) const LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Looks again so soon where a parent is about to be told of.
 const SOON: Duration = Duration::from_secs(1);
+/// The end of an episode is owed for so long at most while later ones flap.
+const LONGEST_FLAPPING: Duration = Duration::from_secs(7 * 86_400);
+
+/// Whether a label set comes and goes, and whether a channel was told so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flapping {
+    No,
+    Unknown,
+    Known,
+}
 
 impl Notifier {
     /// Goes through all alerts; parents first, since they mute the others.
@@ -37,7 +47,7 @@ impl Notifier {
         let now = self.now.wall;
         let Some(subject) = self.subjects.get(id) else { return };
         if subject.is_over() && self.is_past(subject) {
-            self.forget(id);
+            self.remove(id);
             return;
         }
         let muted = if subject.is_live() { self.mutes(subject, now) } else { Muted::default() };
@@ -60,7 +70,11 @@ impl Notifier {
                 continue;
             }
             let Some(subject) = self.subjects.get(id) else { return };
-            match owed(subject, subject.told(&way.channel), way, &muted, now) {
+            let told = subject.told(&way.channel);
+            let flapping = self.flapping(subject, &way.channel);
+            match owed(subject, told, way, &muted, flapping, now) {
+                // Whoever is not told of ends is told of them only beside something else.
+                Owed::Now(NoticeKind::Resolved) if !self.settings.is_told_of_ends(&way.channel) => {}
                 Owed::Now(kind) => self.enqueue(id, way, kind),
                 Owed::At(at) => wakes.push(Some(at)),
                 Owed::Nothing => {}
@@ -74,8 +88,19 @@ impl Notifier {
     /// Nothing about it is open, and no child looks back at it.
     fn is_past(&self, subject: &Subject) -> bool {
         let unknown = subject.telling.channels.is_empty() && !subject.telling.explained;
-        let past = subject.ended.is_none_or(|ended| ended.plus(LONGEST_LOOKBACK) <= self.now.wall);
-        (unknown || past) && !subject.flapping && self.rows.about(subject.id()).next().is_none()
+        let past = |after| subject.ended.is_none_or(|ended| ended.plus(after) <= self.now.wall);
+        let waits = || self.siblings(subject).any(|episode| episode.flapping);
+        (unknown && !subject.flapping || past(LONGEST_LOOKBACK) && !waits() || past(LONGEST_FLAPPING))
+            && self.rows.about(subject.id()).next().is_none()
+    }
+
+    fn flapping(&self, subject: &Subject, channel: &str) -> Flapping {
+        let knows = |episode: &Subject| episode.told(channel).is_some_and(|told| told.flapping);
+        match self.siblings(subject).any(|episode| episode.flapping) {
+            false => Flapping::No,
+            true if self.siblings(subject).any(knows) => Flapping::Known,
+            true => Flapping::Unknown,
+        }
     }
 
     fn enqueue(&mut self, id: &str, way: &Way, kind: NoticeKind) {
@@ -85,11 +110,16 @@ impl Notifier {
         let (shown, severity) = if kind == NoticeKind::Resolved {
             (subject.shown_over(now), subject.peak)
         } else {
-            (subject.shown.clone(), subject.shown.severity)
+            (NoticeAlert { resolved_at: None, ..subject.shown.clone() }, subject.shown.severity)
         };
+        let flapped =
+            kind == NoticeKind::Resolved && subject.told(&way.channel).is_some_and(|told| told.flapping);
         let told = note(subject, &way.channel, now);
         // No message about a step twice, whatever the life cycle does.
-        let own = matches!(kind, NoticeKind::Repeat | NoticeKind::Escalation);
+        // What the time alone brings has none: it is told apart by a number. Nor has the end
+        // of an episode that was over before its flapping was.
+        let over = kind == NoticeKind::Resolved && step <= told.step;
+        let own = over || matches!(kind, NoticeKind::Repeat | NoticeKind::Escalation);
         if !own && step <= told.step {
             return;
         }
@@ -104,6 +134,9 @@ impl Notifier {
         told.at = now;
         self.changed.insert(id.to_owned());
         let quiet = self.settings.quiet_until(severity, now);
+        // It ended flapping, and fires: one message says both.
+        let fires = |id| self.subjects.get(id).is_some_and(|own| self.siblings(own).any(Subject::is_live));
+        let kind = if flapped && fires(id) { NoticeKind::Firing } else { kind };
         let message = Message {
             channel: way.channel.clone(),
             kind: if quiet.is_some() { NoticeKind::Digest } else { kind },
@@ -127,7 +160,8 @@ impl Notifier {
         let Some(subject) = self.subjects.get(id) else { return };
         let Some(row) = self.rows.of(id, channel) else { return };
         let Some(entry) = row.notice.alerts.iter().find(|entry| entry.id == id) else { return };
-        let over = subject.is_over() && !subject.flapping && !subject.lapsed && entry.resolved_at.is_none();
+        let flaps = self.flapping(subject, channel) != Flapping::No;
+        let over = subject.is_over() && !flaps && !subject.lapsed && entry.resolved_at.is_none();
         let worse = subject.is_live() && subject.shown.severity > entry.severity;
         if !over && !worse {
             return;
@@ -230,24 +264,37 @@ enum Owed {
 }
 
 /// What one channel is owed that has no row about the alert.
-fn owed(subject: &Subject, told: Option<&Told>, way: &Way, muted: &Muted, now: Timestamp) -> Owed {
+fn owed(
+    subject: &Subject,
+    told: Option<&Told>,
+    way: &Way,
+    muted: &Muted,
+    flapping: Flapping,
+    now: Timestamp,
+) -> Owed {
     if subject.is_over() {
-        let knows = told.is_some_and(|told| told.fired && !told.over);
-        let owed = knows && !subject.flapping && !subject.lapsed;
-        return if owed { Owed::Now(NoticeKind::Resolved) } else { Owed::Nothing };
+        let knows = told.is_some_and(|told| told.fired && !told.over) && !subject.lapsed;
+        return match flapping {
+            Flapping::No if knows => Owed::Now(NoticeKind::Resolved),
+            // It was about to be told that this is over, when it began to flap.
+            Flapping::Unknown if knows && subject.flapping => Owed::Now(NoticeKind::Flapping),
+            _ => Owed::Nothing,
+        };
     }
     if !subject.is_live() || muted.is_muted() {
         return Owed::Nothing;
     }
-    let first = if subject.flapping { NoticeKind::Flapping } else { NoticeKind::Firing };
-    let Some(told) = told else { return Owed::Now(first) };
-    if subject.flapping {
-        return if told.flapping { Owed::Nothing } else { Owed::Now(NoticeKind::Flapping) };
+    match (flapping, told) {
+        (Flapping::Unknown, _) => Owed::Now(NoticeKind::Flapping),
+        (Flapping::Known, _) => Owed::Nothing,
+        (Flapping::No, Some(told)) if !told.flapping => owed_again(subject, told, way, now),
+        (Flapping::No, _) => Owed::Now(NoticeKind::Firing),
     }
+}
+
+/// What one channel is owed that was told before.
+fn owed_again(subject: &Subject, told: &Told, way: &Way, now: Timestamp) -> Owed {
     let rearmed = subject.telling.rearmed > told.step && !subject.acknowledged;
-    if told.flapping {
-        return Owed::Now(NoticeKind::Firing);
-    }
     if subject.shown.severity > told.severity || rearmed {
         return Owed::Now(if told.fired { NoticeKind::Worsened } else { NoticeKind::Firing });
     }

@@ -43,12 +43,20 @@ impl Policy {
     }
 }
 
+/// What a channel is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Use {
+    /// Rows of one that is not enabled wait.
+    pub enabled: bool,
+    /// Whether it is told that an alert is over.
+    pub resolves: bool,
+}
+
 /// What is configured beside the rules.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
-    /// Every channel by its name, and whether it is enabled. Rows of one that is not
-    /// wait; rows of one that is not here are refused.
-    pub channels: BTreeMap<String, bool>,
+    /// Every channel that takes notices. Rows of one that is not here are refused.
+    pub channels: BTreeMap<String, Use>,
     /// In their order; [`Route::last`] stands behind them.
     pub routes: Vec<Route>,
     pub quiet_hours: Option<QuietHours>,
@@ -106,7 +114,7 @@ fn at(compare: Compare, severity: Severity, limit: Severity) -> bool {
 /// [`Settings`] ready to be asked.
 #[derive(Clone, Debug)]
 pub(super) struct Compiled {
-    pub channels: BTreeMap<String, bool>,
+    pub channels: BTreeMap<String, Use>,
     quiet_hours: Option<QuietHours>,
     routes: Vec<CompiledRoute>,
     last: CompiledRoute,
@@ -123,11 +131,16 @@ impl Compiled {
     }
 
     pub fn is_enabled(&self, channel: &str) -> bool {
-        self.channels.get(channel).copied().unwrap_or(false)
+        self.channels.get(channel).is_some_and(|used| used.enabled)
+    }
+
+    /// Whether the channel is told of ends.
+    pub fn is_told_of_ends(&self, channel: &str) -> bool {
+        self.channels.get(channel).is_some_and(|used| used.resolves)
     }
 
     pub fn enabled(&self) -> impl Iterator<Item = &String> {
-        self.channels.iter().filter(|(_, enabled)| **enabled).map(|(name, _)| name)
+        self.channels.iter().filter(|(_, used)| used.enabled).map(|(name, _)| name)
     }
 
     /// The ways of an alert, one per channel. The rule's own channels take the place of

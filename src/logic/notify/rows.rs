@@ -15,10 +15,8 @@ use std::time::Duration;
 use crate::base::time::Timestamp;
 use crate::model::notice::{Attempt, MOST_ATTEMPTS, Notice, NoticeAlert, NoticeKind, NoticeState};
 
-/// Alerts in one message, where there is room for more messages.
+/// Alerts in one message, as long as there may be further rows: more are not shown in full.
 pub const MOST_ALERTS: usize = 50;
-/// Alerts in the message after quiet hours.
-pub const MOST_IN_DIGEST: usize = 500;
 /// Open rows; what comes beyond joins those that are there.
 pub const MOST_ROWS: usize = 10_000;
 
@@ -152,9 +150,9 @@ impl Rows {
     fn joinable(&self, message: &Message, now: Timestamp) -> Option<String> {
         let wanted = (message.channel.clone(), message.kind, message.group.clone());
         let waits = |id: &&String| self.all.get(*id).is_some_and(|row| !row.under_way);
-        let most = if message.kind == NoticeKind::Digest { MOST_IN_DIGEST } else { MOST_ALERTS };
         let fits = |id: &&String| {
-            let fits = |row: &Row| !row.tried && now < row.open_until && row.notice.alerts.len() < most;
+            let fits =
+                |row: &Row| !row.tried && now < row.open_until && row.notice.alerts.len() < MOST_ALERTS;
             self.all.get(*id).is_some_and(fits)
         };
         if let Some(id) = self.open.get(&wanted).filter(waits).filter(fits) {

@@ -8,17 +8,20 @@ use crate::model::alert::{Alert, AlertState, Happening};
 use crate::model::notice::{NoticeAlert, Telling, Told};
 use crate::model::severity::Severity;
 
-/// News of an alert: the alert as it is after `what`, whose step is its last one.
+/// News of an alert: as it is after `what`, whose step is its last one; `None` where only
+/// fields changed.
 #[derive(Clone, Debug)]
 pub struct Occurrence<'a> {
     pub alert: &'a Alert,
     pub policy: &'a Arc<Policy>,
-    pub what: Happening,
+    pub what: Option<Happening>,
 }
 
 /// Times are shifted when the wall clock jumps, other than those that are shown.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
+    /// Which label set of its rule it is about; its episodes follow each other.
+    pub key: String,
     pub shown: NoticeAlert,
     pub state: AlertState,
     /// The worst level so far.
@@ -38,6 +41,7 @@ impl Subject {
         let over = matches!(alert.state, AlertState::Resolved | AlertState::Inactive);
         let last = alert.steps.last().map(|step| step.what);
         Self {
+            key: alert.key.clone(),
             shown: shown(alert),
             state: alert.state,
             peak: alert.peak.max(alert.severity),
@@ -66,8 +70,8 @@ impl Subject {
             self.fired = now;
         }
         self.ended = self.is_over().then(|| if was_over { self.ended.unwrap_or(now) } else { now });
-        self.lapsed = self.is_over() && (self.lapsed || occurrence.what == Happening::Expired);
-        if occurrence.what == Happening::Rearmed {
+        self.lapsed = self.is_over() && (self.lapsed || occurrence.what == Some(Happening::Expired));
+        if occurrence.what == Some(Happening::Rearmed) {
             self.telling.rearmed = alert.last_step;
             self.telling.counted_from = Some(now);
         }
@@ -75,6 +79,11 @@ impl Subject {
 
     pub fn id(&self) -> &str {
         &self.shown.id
+    }
+
+    /// Rule and label set.
+    pub fn place(&self) -> (String, String) {
+        (self.shown.rule.clone(), self.key.clone())
     }
 
     /// There is something to tell.

@@ -32,6 +32,7 @@ fn every_kind_has_its_title() {
         (NoticeKind::Worsened, "Now critical on nas: /data is nearly full"),
         (NoticeKind::Repeat, "Still critical on nas: /data is nearly full"),
         (NoticeKind::Escalation, "Escalated, critical on nas: /data is nearly full"),
+        (NoticeKind::Flapping, "Comes and goes on nas: /data is nearly full"),
         (NoticeKind::Resolved, "Resolved on nas: /data is nearly full"),
         (NoticeKind::Digest, "Digest from nas: 1 alert, worst critical"),
         (NoticeKind::Test, "Test from nas: /data is nearly full"),
@@ -149,7 +150,7 @@ proptest::proptest! {
         count in 0usize..80,
         kind in proptest::sample::select(vec![
             NoticeKind::Firing, NoticeKind::Worsened, NoticeKind::Repeat, NoticeKind::Escalation,
-            NoticeKind::Resolved, NoticeKind::Digest, NoticeKind::Test,
+            NoticeKind::Flapping, NoticeKind::Resolved, NoticeKind::Digest, NoticeKind::Test,
         ]),
     ) {
         let mut notice = sample_notice("ops", kind, NOW);

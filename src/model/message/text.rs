@@ -96,6 +96,7 @@ fn opening(message: &Message) -> Option<String> {
             "This is a test of the channel \"{channel}\". Alerts from {host} will arrive like this one."
         )),
         NoticeKind::Digest => Some(format!("Held back during the quiet hours of {host}:")),
+        NoticeKind::Flapping => Some(String::from("Nothing more is said about this until it is steady.")),
         NoticeKind::Escalation => Some(String::from("Nobody has acknowledged this yet.")),
         _ => None,
     }

@@ -190,6 +190,44 @@ fn what_flaps_is_told_of_once_and_at_its_end() {
 }
 
 #[test]
+fn flapping_that_spans_episodes_is_still_one_message_and_one_end() {
+    use crate::model::alert::Happening::{Fired, FlappingEnded};
+    let next = |stage: &mut Stage, before: &str, id: &str| {
+        stage.touch(before, |alert| alert.flapping = false);
+        stage.begin(id, "a", "target=x", |alert| alert.flapping = true);
+        stage.happen(id, "", "", High, Fired);
+    };
+    for fires in [false, true] {
+        let mut stage = Stage::new(settings(&["ops"]));
+        stage.fire("1", "a", "target=x", High);
+        stage.pass(minutes(1));
+        // The end of the first episode is the change that makes it flap.
+        stage.at_once(|stage| {
+            stage.then("1", Resolved);
+            stage.then("1", FlappingStarted);
+        });
+        stage.pass(minutes(1));
+        for (before, id) in [("1", "2"), ("2", "3"), ("3", "4")] {
+            stage.at_once(|stage| next(stage, before, id));
+            stage.pass(minutes(2));
+            stage.then(id, Resolved);
+            stage.pass(minutes(2));
+        }
+        if fires {
+            stage.at_once(|stage| next(stage, "4", "5"));
+        }
+        stage.pass(minutes(15));
+        assert_eq!(stage.heard(), ["ops firing 1", "ops flapping 1"]);
+        stage.then(if fires { "5" } else { "4" }, FlappingEnded);
+        stage.pass(minutes(1));
+        let end = stage.heard()[2..].to_vec();
+        assert_eq!(end, [if fires { "ops firing 1,5" } else { "ops resolved 1" }]);
+        stage.pass(minutes(60));
+        assert_eq!(stage.sent.len(), 3);
+    }
+}
+
+#[test]
 fn labels_that_are_named_are_those_that_count() {
     let mut stage = Stage::new(settings(&["ops"]));
     let parent = Parent { rule: "host_down".into(), on: vec!["host".into()] };

@@ -3,4 +3,7 @@
 mod stage;
 
 mod causes;
+mod delivery;
+mod mutes;
+mod quiet;
 mod routes;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::time::{Monotonic, Timestamp};
 use crate::logic::notify::{
-    NoticeWrite, Notifier, Now, Occurrence, Outcome, Plan, Policy, Restored, Settings, Undeliverable,
+    NoticeWrite, Notifier, Now, Occurrence, Outcome, Plan, Policy, Restored, Settings, Undeliverable, Use,
 };
 use crate::model::alert::{Acknowledgement, Alert, AlertState, Happening};
 use crate::model::notice::{Notice, NoticeKind, Telling};
@@ -48,10 +48,13 @@ pub struct Stage {
     pub down: BTreeSet<String>,
     /// What was delivered: when, and the row.
     pub sent: Vec<(Timestamp, Notice)>,
+    /// News that are told together.
+    pub batch: Option<Vec<(Alert, Option<Happening>)>>,
 }
 
 pub fn settings(channels: &[&str]) -> Settings {
-    let channels = channels.iter().map(|name| ((*name).to_owned(), true)).collect();
+    let channels =
+        channels.iter().map(|name| ((*name).to_owned(), Use { enabled: true, resolves: true })).collect();
     Settings { channels, ..Settings::default() }
 }
 
@@ -61,7 +64,7 @@ impl Stage {
     }
 
     pub fn at(settings: Settings, start: Timestamp) -> Self {
-        let now = Now { wall: start, monotonic: Monotonic(secs(1000)) };
+        let now = Now { wall: start, mono: Monotonic(secs(1000)) };
         let notifier = Notifier::restore(settings.clone(), Restored::default(), [], now);
         Self {
             settings,
@@ -74,6 +77,7 @@ impl Stage {
             now,
             down: BTreeSet::new(),
             sent: Vec::new(),
+            batch: None,
         }
     }
 
@@ -137,9 +141,52 @@ impl Stage {
             _ => {}
         }
         alert.note(wall, what, None, None);
-        let policy = self.policies.entry(alert.rule.clone()).or_default();
-        self.notifier.apply(&[Occurrence { alert, policy, what }], self.now);
+        let alert = alert.clone();
+        self.news(alert, Some(what));
+    }
+
+    fn news(&mut self, alert: Alert, what: Option<Happening>) {
+        if let Some(batch) = &mut self.batch {
+            batch.push((alert, what));
+            return;
+        }
+        self.apply(&[(alert, what)]);
+    }
+
+    fn apply(&mut self, news: &[(Alert, Option<Happening>)]) {
+        for (alert, _) in news {
+            self.policies.entry(alert.rule.clone()).or_default();
+        }
+        let policies = &self.policies;
+        let mut occurrences = Vec::new();
+        for (alert, what) in news {
+            occurrences.push(Occurrence { alert, policy: &policies[&alert.rule], what: *what });
+        }
+        self.notifier.apply(&occurrences, self.now);
         self.commit();
+    }
+
+    /// What happens in `scene` is one step of the life cycle.
+    pub fn at_once(&mut self, scene: impl FnOnce(&mut Self)) {
+        self.batch = Some(Vec::new());
+        scene(self);
+        let batch = self.batch.take().unwrap();
+        self.apply(&batch);
+    }
+
+    /// An alert that nothing happened to yet.
+    pub fn begin(&mut self, id: &str, rule: &str, labels: &str, change: impl FnOnce(&mut Alert)) {
+        let mut alert = alert(id, rule, labels, self.now.wall);
+        change(&mut alert);
+        self.alerts.insert(id.to_owned(), alert);
+    }
+
+    /// Fields of an alert change, and nothing happens to it.
+    pub fn touch(&mut self, id: &str, change: impl FnOnce(&mut Alert)) {
+        let alert = self.alerts.get_mut(id).unwrap();
+        change(alert);
+        let alert = alert.clone();
+        self.news(alert, None);
     }
 
     /// The same for an alert that is there.
@@ -167,19 +214,15 @@ impl Stage {
         self.notifier.set_silences(self.silences.clone(), self.now);
     }
 
-    /// One second: what is due is done and sent.
-    pub fn second(&mut self) {
-        self.now.wall = self.now.wall.plus(secs(1));
-        self.now.monotonic = Monotonic(self.now.monotonic.0 + secs(1));
-        self.turn();
-    }
-
+    /// What is due is done and sent.
     pub fn turn(&mut self) {
         self.notifier.tick(self.now);
         self.commit();
         for channel in self.settings.channels.keys().cloned().collect::<Vec<_>>() {
-            for notice in self.notifier.due(&channel, self.now, 100) {
-                assert!(self.stored.rows.get(&notice.id) == Some(&notice), "sent before it was stored");
+            for notice in self.notifier.due(&channel, self.now, 20_000) {
+                // Only a wait for a breaker is not stored.
+                let stored = self.stored.rows.get(&notice.id).map(|row| &row.alerts);
+                assert_eq!(stored, Some(&notice.alerts), "sent before it was stored");
                 self.answer(&channel, notice);
                 self.commit();
             }
@@ -205,9 +248,15 @@ impl Stage {
             let next = self.notifier.next().max(self.now.wall.plus(secs(1))).min(end);
             let step = next.since(self.now.wall);
             self.now.wall = next;
-            self.now.monotonic = Monotonic(self.now.monotonic.0 + step);
+            self.now.mono = Monotonic(self.now.mono.0 + step);
             self.turn();
         }
+    }
+
+    /// Time passes, and nobody looks.
+    pub fn wait(&mut self, time: Duration) {
+        self.now.wall = self.now.wall.plus(time);
+        self.now.mono = Monotonic(self.now.mono.0 + time);
     }
 
     pub fn jump(&mut self, millis: i64) {
@@ -216,7 +265,7 @@ impl Stage {
 
     /// The process ends and starts again.
     pub fn restart(&mut self) {
-        self.now.monotonic = Monotonic::default();
+        self.now.mono = Monotonic::default();
         let restored = Restored {
             rows: self.stored.rows.values().cloned().collect(),
             tellings: self.stored.tellings.values().cloned().collect(),
@@ -258,31 +307,16 @@ fn alert(id: &str, rule: &str, text: &str, now: Timestamp) -> Alert {
         expr: String::new(),
         uncounted_ms: 0,
         id: id.to_owned(),
+        key: text.to_owned(),
         rule: rule.to_owned(),
         labels,
-        annotations: BTreeMap::new(),
-        source: String::new(),
-        resource_type: None,
-        resource_id: None,
         title: format!("{rule} {text}"),
-        message: String::new(),
-        state: AlertState::Inactive,
-        severity: Severity::Info,
-        peak: Severity::Info,
-        value: None,
-        threshold: None,
         since: now,
         started_at: now,
-        fired_at: None,
-        resolved_at: None,
         updated_at: now,
-        acknowledged: None,
-        manual: None,
-        flapping: false,
-        expires_at: None,
-        error: None,
-        last_step: 0,
-        steps: Vec::new(),
+        severity: Severity::Info,
+        peak: Severity::Info,
+        ..Alert::default()
     }
 }
 
