@@ -315,17 +315,22 @@ impl Core {
                     self.unsaved.insert(id, put());
                 }
             }
-            if let News::Step(what) = change.news {
-                occurrences.push(Occurrence { alert: &change.alert, policy, what });
+            let what = match change.news {
+                News::Step(what) => Some(what),
+                News::Touched => None,
+                News::Dropped => continue,
+            };
+            occurrences.push(Occurrence { alert: &change.alert, policy, what });
+            if let Some(what) = what {
                 if self.news.len() < MOST_NEWS {
                     self.news.push(NewsItem { what, alert: Arc::new(change.alert.clone()) });
                 }
             }
         }
-        self.notifier.apply(&occurrences, to_notify(now));
+        self.notifier.apply(&occurrences, now);
         let recovered: Vec<Raise> = occurrences
             .iter()
-            .filter_map(|one| recovery::follows(one.what, one.alert, self.alerts(), &self.silent, now.wall))
+            .filter_map(|one| recovery::follows(one.what?, one.alert, self.alerts(), &self.silent, now.wall))
             .collect();
         for raise in recovered {
             if let Err(error) = self.raise(raise, now) {
@@ -396,7 +401,7 @@ impl Core {
 
     /// What is to be committed now.
     pub fn take_rows(&mut self, now: Now) -> Rows {
-        self.notifier.tick(to_notify(now));
+        self.notifier.tick(now);
         let plan = self.notifier.take();
         let waited = self.lazy_since.is_some_and(|since| now.wall.since(since) >= LAZY || now.wall < since);
         if waited || !self.unsaved.is_empty() || !plan.is_empty() {
@@ -431,11 +436,6 @@ impl Core {
     pub fn take_news(&mut self) -> Vec<NewsItem> {
         std::mem::take(&mut self.news)
     }
-}
-
-/// The same moment, in the notifier's words.
-pub const fn to_notify(now: Now) -> notify::Now {
-    notify::Now { wall: now.wall, monotonic: now.mono }
 }
 
 fn step(

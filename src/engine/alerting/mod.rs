@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::compiled::Rounds;
 pub use self::core::RuleHealth;
-use self::core::{Core, NewsItem, Rows, event_key, to_notify};
+use self::core::{Core, NewsItem, Rows, event_key};
 pub use self::figures::RoundFigures;
 pub use self::recovery::RECOVERED;
 use self::source::HeadSource;
@@ -158,12 +158,11 @@ impl Alerting {
         store.visit_latest(Duration::from_secs(86_400), &mut |sample| last = last.max(Some(sample.at)));
         let mut rounds = Rounds::new(HeadSource::new(store.clone()));
         rounds.take(rules.rules.clone(), rules.recordings.clone());
-        let empty = Notifier::restore(rules.notify.clone(), Restored::default(), [], to_notify(now));
+        let empty = Notifier::restore(rules.notify.clone(), Restored::default(), [], now);
         let mut core = Core::new(empty);
         core.take_rules(&rounds.rules, now, rules.start_grace);
         let policies: Vec<_> = alerts.iter().map(|alert| core.policy(alert)).collect();
-        core.notifier =
-            Notifier::restore(rules.notify.clone(), restored, alerts.iter().zip(&policies), to_notify(now));
+        core.notifier = Notifier::restore(rules.notify.clone(), restored, alerts.iter().zip(&policies), now);
         core.restore(alerts, now, last);
         let inner = Inner {
             clock,
@@ -235,7 +234,7 @@ impl Alerting {
         let now = self.now();
         core.take_rules(&rounds.rules, now, rules.start_grace);
         core.silent.clone_from(&rules.silent);
-        core.notifier.configure(rules.notify.clone(), to_notify(now));
+        core.notifier.configure(rules.notify.clone(), now);
         self.show_rules(rounds, rules);
         if let Err(error) = self.settle(&mut core).await {
             tracing::warn!(%error, "alerts wait to be stored");
@@ -399,7 +398,7 @@ impl Alerting {
         let store = self.inner.store.clone();
         let silences = Supervisor::blocking(move || store.silences()).await;
         if let Some(Ok(silences)) = silences {
-            core.notifier.set_silences(silences, to_notify(self.now()));
+            core.notifier.set_silences(silences, self.now());
         }
         core.changed = true;
         self.settle(&mut core).await?;
@@ -413,7 +412,7 @@ impl Alerting {
     /// What `channel` is to be sent now, oldest first; each is under way until it is
     /// reported.
     pub async fn due(&self, channel: &str, most: usize) -> Vec<Notice> {
-        let now = to_notify(self.now());
+        let now = self.now();
         self.lock().await.notifier.due(channel, now, most)
     }
 
@@ -428,7 +427,7 @@ impl Alerting {
     /// [`AlertError::Store`]: the row is tried again after the next commit.
     pub async fn report(&self, id: &str, outcome: notify::Outcome, jitter: f64) -> Result<(), AlertError> {
         let mut core = self.lock().await;
-        core.notifier.report(id, outcome, to_notify(self.now()), jitter);
+        core.notifier.report(id, outcome, self.now(), jitter);
         self.settle(&mut core).await?;
         Ok(())
     }
@@ -444,7 +443,7 @@ impl Alerting {
     /// [`AlertError::Store`].
     pub async fn retry_now(&self, id: &str) -> Result<bool, AlertError> {
         let mut core = self.lock().await;
-        let known = core.notifier.retry_now(id, to_notify(self.now()));
+        let known = core.notifier.retry_now(id, self.now());
         self.settle(&mut core).await?;
         Ok(known)
     }

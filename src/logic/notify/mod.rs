@@ -48,11 +48,13 @@ pub use policy::{Policy, Settings, Use};
 pub use quiet::ends as quiet_ends;
 pub use subject::Occurrence;
 
+pub use super::alert::Now;
+
 use self::mute::CompiledSilence;
 use self::policy::Compiled;
 use self::rows::Rows;
 use self::subject::Subject;
-use crate::base::time::{Monotonic, Timestamp};
+use crate::base::time::Timestamp;
 use crate::model::alert::{Alert, AlertState};
 use crate::model::notice::{Notice, NoticeKind, Telling};
 use crate::model::silence::Silence;
@@ -65,13 +67,6 @@ pub const UNDELIVERABLE: &str = "notify_undeliverable";
 const JUMP: Duration = Duration::from_secs(60);
 /// Nobody looks back further at a parent that is over.
 const LONGEST_LOOKBACK: Duration = Duration::from_secs(25 * 3600);
-
-/// The time on both clocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Now {
-    pub wall: Timestamp,
-    pub mono: Monotonic,
-}
 
 /// What is to be written, in one transaction.
 #[derive(Clone, Debug, Default)]

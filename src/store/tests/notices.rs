@@ -13,9 +13,6 @@ use crate::store::{Change, DeliveryFilter, Write};
 fn alert(id: &str, state: AlertState, at: i64) -> Alert {
     let over = state == AlertState::Resolved;
     let mut alert = Alert {
-        key: String::from("{}"),
-        expr: String::new(),
-        uncounted_ms: 0,
         id: id.to_owned(),
         key: String::from("/data"),
         rule: String::from("low_disk"),

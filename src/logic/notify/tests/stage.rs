@@ -303,9 +303,6 @@ fn alert(id: &str, rule: &str, text: &str, now: Timestamp) -> Alert {
     let mut labels = labels(text);
     labels.insert(String::from("alertname"), rule.to_owned());
     Alert {
-        key: String::from("{}"),
-        expr: String::new(),
-        uncounted_ms: 0,
         id: id.to_owned(),
         key: text.to_owned(),
         rule: rule.to_owned(),
