@@ -25,10 +25,12 @@ use tokio::sync::watch;
 use self::directory::Directory;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, SystemClock};
+use crate::channels;
 use crate::collectors;
 use crate::config::Config;
 use crate::config::load::Loaded;
 use crate::config::storage::Storage;
+use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::flusher::Flusher;
@@ -80,6 +82,7 @@ struct Agent {
     prober: Arc<OnceLock<Prober>>,
     breakers: Arc<OnceLock<BreakerKeeper>>,
     alerting: Arc<OnceLock<Alerting>>,
+    dispatcher: Arc<OnceLock<Dispatcher>>,
     tasks: Arc<OnceLock<TaskKeeper>>,
     reports: Arc<OnceLock<ReportKeeper>>,
     host: watch::Sender<Arc<HostView>>,
@@ -133,6 +136,7 @@ impl Agent {
             prober: Arc::default(),
             breakers: Arc::default(),
             alerting: Arc::default(),
+            dispatcher: Arc::default(),
             tasks: Arc::default(),
             reports: Arc::default(),
             host: watch::Sender::new(Arc::default()),
@@ -227,6 +231,7 @@ impl Agent {
             }),
             breakers: self.breakers.clone(),
             alerting: self.alerting.clone(),
+            dispatcher: self.dispatcher.clone(),
             tasks: self.tasks.clone(),
             reports: self.reports.clone(),
             settings: self.settings.clone(),
@@ -287,7 +292,29 @@ impl Agent {
         self.supervisor.spawn("alerting", Policy::Restart, Phase::Engine, move |stop| {
             alerting.clone().run(inputs.clone(), stop)
         });
+        self.dispatch();
         Ok(())
+    }
+
+    /// Starts sending what is owed.
+    fn dispatch(&self) {
+        let Some(alerting) = self.alerting.get().cloned() else { return };
+        let config = self.settings.config();
+        let surroundings = channels::Surroundings {
+            clock: self.clock.clone(),
+            supervisor: self.supervisor.clone(),
+            environment: self.environment.clone(),
+            data_dir: config.data_dir.clone(),
+        };
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let url = config.alerting.external_url.clone();
+        let context = channels::Context { host, url: url.map(|url| url.trim_end_matches('/').to_owned()) };
+        let dispatcher = Dispatcher::new(alerting, surroundings, context, &config);
+        let _ = self.dispatcher.set(dispatcher.clone());
+        let config = self.settings.subscribe();
+        self.supervisor.spawn("dispatcher", Policy::Restart, Phase::Engine, move |stop| {
+            dispatcher.clone().run(config.clone(), stop)
+        });
     }
 
     /// Starts probing, each target behind the breaker it had in the last run.

@@ -35,7 +35,8 @@ use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::store::{Change, Store, StoreError, Write};
 
 /// Keys that are read once, at the start; a change waits for the next one.
-const AT_START: [&str; 13] = [
+const AT_START: [&str; 14] = [
+    "alerting.external_url",
     "listen",
     "data_dir",
     "metrics.listen",

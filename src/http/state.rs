@@ -14,6 +14,7 @@ use crate::base::id::Name;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
 use crate::engine::alerting::Alerting;
+use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::prober::ProbeNowError;
 use crate::engine::reports::ReportKeeper;
@@ -64,6 +65,8 @@ pub struct Services {
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
     /// Empty while the store opens.
     pub alerting: Arc<OnceLock<Alerting>>,
+    /// Empty while the store opens.
+    pub dispatcher: Arc<OnceLock<Dispatcher>>,
     /// Empty while the store opens.
     pub tasks: Arc<OnceLock<TaskKeeper>>,
     /// Empty while the store opens.
@@ -148,6 +151,14 @@ impl App {
     /// 503 `starting` while the store opens.
     pub fn alerting(&self) -> Result<&Alerting, Problem> {
         self.services.alerting.get().ok_or_else(|| self.starting())
+    }
+
+    /// Channels.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn dispatcher(&self) -> Result<&Dispatcher, Problem> {
+        self.services.dispatcher.get().ok_or_else(|| self.starting())
     }
 
     /// Checks and tasks.

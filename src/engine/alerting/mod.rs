@@ -14,6 +14,7 @@
 
 mod compiled;
 mod core;
+pub mod dispatch;
 mod figures;
 mod recovery;
 mod source;
@@ -24,7 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Mutex, MutexGuard, Notify, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::compiled::Rounds;
@@ -37,7 +38,7 @@ use crate::base::time::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::rule::{self, Recording};
 use crate::logic::alert::{Command, Now, Raise, Refused, Texts};
-use crate::logic::notify::{self, Muted, NoticeWrite, Notifier, Restored, Undeliverable};
+use crate::logic::notify::{self, Muted, NoticeWrite, Notifier, Restored, Undeliverable, Use};
 use crate::model::access::AuditEntry;
 use crate::model::alert::{Alert, Happening};
 use crate::model::alert_view::{AlertView, MutedBy};
@@ -112,7 +113,7 @@ struct Inner {
     rules: RwLock<Arc<Vec<(Arc<RuleOf>, Duration)>>>,
     recordings: RwLock<Arc<Vec<Recording>>>,
     /// Rows may be due: dispatchers look.
-    outbox: Notify,
+    outbox: watch::Sender<u64>,
     /// Figures of the rounds.
     rounds: std::sync::Mutex<RoundFigures>,
     /// Whether the configuration that was last loaded is in force.
@@ -172,7 +173,7 @@ impl Alerting {
             shown: RwLock::default(),
             rules: RwLock::default(),
             recordings: RwLock::default(),
-            outbox: Notify::new(),
+            outbox: watch::Sender::new(0),
             rounds: std::sync::Mutex::default(),
             config_valid,
         };
@@ -294,7 +295,7 @@ impl Alerting {
                 self.show(core);
                 return Err(error);
             }
-            self.inner.outbox.notify_waiters();
+            self.inner.outbox.send_modify(|version| *version += 1);
             for undeliverable in rows.plan.undeliverable {
                 let raise = told_nobody(&undeliverable, now);
                 if let Err(error) = core.raise(raise, now) {
@@ -453,9 +454,9 @@ impl Alerting {
         self.lock().await.notifier.rows().cloned().collect()
     }
 
-    /// Waits until rows may be due.
-    pub async fn outbox_changed(&self) {
-        self.inner.outbox.notified().await;
+    /// Changes whenever rows may be due.
+    pub fn subscribe_outbox(&self) -> watch::Receiver<u64> {
+        self.inner.outbox.subscribe()
     }
 }
 
@@ -520,7 +521,18 @@ fn rules_of(config: &Config) -> Rules {
         start_grace: config.alerting.start_grace.0,
         rules,
         recordings,
-        notify: notify::Settings::default(),
+        notify: notify_settings(config),
         silent: silent.map(|store| store.name.to_string()).collect(),
     }
+}
+
+/// Channels, routes and quiet hours in the words of the notifier.
+fn notify_settings(config: &Config) -> notify::Settings {
+    let sections = config.channel.sections();
+    let commons = sections.iter().map(|section| section.common());
+    let takes = commons.filter(|common| common.heartbeat.is_none());
+    let channels = takes.map(|common| {
+        (common.name.to_string(), Use { enabled: common.enabled, resolves: common.send_resolved })
+    });
+    notify::Settings { channels: channels.collect(), routes: Vec::new(), quiet_hours: None }
 }

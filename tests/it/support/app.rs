@@ -10,9 +10,11 @@ use std::time::Duration;
 use holdfast::base::id::Name;
 use holdfast::base::secret::Secret;
 use holdfast::base::time::{Clock, ManualClock, Timestamp};
+use holdfast::channels;
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
 use holdfast::engine::alerting::Alerting;
+use holdfast::engine::alerting::dispatch::Dispatcher;
 use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::prober::ProbeNowError;
 use holdfast::engine::reports::ReportKeeper;
@@ -51,6 +53,7 @@ pub struct TestApp {
     pub store: Arc<OnceLock<Store>>,
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
     pub alerting: Arc<OnceLock<Alerting>>,
+    pub dispatcher: Arc<OnceLock<Dispatcher>>,
     settings: Settings,
     pub tasks: Arc<OnceLock<TaskKeeper>>,
     pub reports: Arc<OnceLock<ReportKeeper>>,
@@ -85,6 +88,15 @@ impl TestApp {
             Supervisor::blocking(move || Alerting::open(clock, reader, bus, &config, Arc::new(|| true)))
                 .await;
         app.alerting.set(opened.unwrap().unwrap()).ok().unwrap();
+        let surroundings = channels::Surroundings {
+            clock: app.clock.clone(),
+            supervisor: app.supervisor.clone(),
+            environment: Arc::default(),
+            data_dir: app.directory.path().to_owned(),
+        };
+        let context = channels::Context { host: String::from("box"), url: None };
+        let dispatcher = Dispatcher::new(app.alerting().clone(), surroundings, context, &settings.config());
+        app.dispatcher.set(dispatcher).ok().unwrap();
         app.keep_tasks(&store, &settings).await;
         app.store.set(store).ok().unwrap();
         app.admin = app.token(Scope::Admin).await;
@@ -122,6 +134,7 @@ impl TestApp {
         let store = Arc::new(OnceLock::new());
         let breakers = Arc::new(OnceLock::new());
         let alerting = Arc::new(OnceLock::new());
+        let dispatcher = Arc::new(OnceLock::new());
         let (tasks, reports) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let registry = Breakers::new(shared.clone(), BTreeMap::new());
         let front = Front::new(Services {
@@ -135,6 +148,7 @@ impl TestApp {
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
             breakers: breakers.clone(),
             alerting: alerting.clone(),
+            dispatcher: dispatcher.clone(),
             tasks: tasks.clone(),
             reports: reports.clone(),
             settings: settings.clone(),
@@ -154,6 +168,7 @@ impl TestApp {
             store,
             breakers,
             alerting,
+            dispatcher,
             settings: settings.clone(),
             tasks,
             reports,
