@@ -188,6 +188,12 @@ impl Dispatcher {
         }
     }
 
+    /// Knows of the channels of `config` before the next delivery.
+    pub fn follow(&self, config: &Config) {
+        let plans = channels::configured(config, &self.inner.surroundings);
+        *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plans);
+    }
+
     /// Takes the channels of `config`; those that did not change stay as they are.
     fn reconcile(&self, config: &Config, idle: &mut BTreeMap<String, Idle>, busy: &[String]) {
         let plans = channels::configured(config, &self.inner.surroundings);

@@ -221,6 +221,12 @@ impl Alerting {
         }
     }
 
+    /// Knows of `config` before the rules are evaluated next, so that whoever changed it
+    /// sees what is in force.
+    pub async fn follow(&self, config: &Config) {
+        self.rounds(config).await;
+    }
+
     /// Puts the rules of `config` in force, ready to be evaluated.
     pub async fn rounds(&self, config: &Config) -> Rounds {
         let mut rounds = Rounds::new(HeadSource::new(self.inner.store.clone()));

@@ -4,6 +4,7 @@ pub mod alert_actions;
 pub mod alerts;
 pub mod audit;
 pub mod breaker;
+pub mod channels;
 pub mod check_changes;
 pub mod checks;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod monitoring;
 pub mod pings;
 pub mod query;
 pub mod reports;
+pub mod rules;
 pub mod series;
 pub mod system;
 pub mod target_changes;
@@ -36,6 +38,8 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(alerts::routes())
         .merge(alert_actions::routes())
         .merge(deliveries::routes())
+        .merge(rules::routes())
+        .merge(channels::routes())
         .merge(events::routes())
         .merge(series::routes())
         .merge(query::routes())
