@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that linking is paid once.
 
 mod alerting;
+mod applications;
 mod support;
 
 mod alertmanager;

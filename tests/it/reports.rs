@@ -38,8 +38,8 @@ async fn operations_and_failures_become_series() {
     app.reports.get().unwrap().tick().await;
     let labels = "operation=\"checkout\",source=\"shop\"";
     for (series, expected) in [
-        (format!("holdfast_operation_total{{{labels},result=\"success\"}}"), 1.0),
-        (format!("holdfast_operation_total{{{labels},result=\"failure\"}}"), 1.0),
+        (format!("holdfast_operations_total{{{labels},result=\"success\"}}"), 1.0),
+        (format!("holdfast_operations_total{{{labels},result=\"failure\"}}"), 1.0),
         (format!("holdfast_operation_duration_seconds_bucket{{{labels},le=\"5.0\"}}"), 1.0),
         (format!("holdfast_operation_duration_seconds_sum{{{labels}}}"), 6.12),
         (String::from("holdfast_failure_events_total{source=\"shop\",kind=\"timeout\"}"), 1.0),

@@ -12,7 +12,7 @@ use crate::base::time::Monotonic;
 use crate::config::heartbeat;
 use crate::logic::check::{Check, Effects, Event, Moment, Move, Pace, RunChange};
 use crate::logic::tasks::{TaskLog, advance};
-use crate::model::check::{Ping, PingId, SavedCheck};
+use crate::model::check::{CheckStatus, Ping, PingId, SavedCheck};
 use crate::model::task::{Task, TaskState};
 use crate::store::Write;
 
@@ -88,7 +88,11 @@ impl Plan {
         let moved = self.check.as_ref().zip(self.moved).map(|((name, _), moved)| {
             let Move { from, to, reason } = moved;
             let (from, to, reason) = (from.word(), to.word(), reason.word());
-            tracing::info!(check = name, from, to, reason, "check");
+            if moved.to == CheckStatus::Down {
+                tracing::warn!(check = name, from, to, reason, "check");
+            } else {
+                tracing::info!(check = name, from, to, reason, "check");
+            }
             json!({"action": "check", "check": name, "from": from, "to": to, "reason": reason, "at": self.at.rfc3339()})
         });
         let tasks = self.tasks.iter().map(|(task, action)| json!({"action": action, "task": task}));

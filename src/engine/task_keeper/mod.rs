@@ -109,6 +109,7 @@ impl Saved {
 struct Inner {
     parts: Parts,
     board: Mutex<Board>,
+    series: Mutex<Series>,
     turns: [Arc<tokio::sync::Mutex<()>>; TURNS],
     /// One look at the configuration at a time.
     following: tokio::sync::Mutex<()>,
@@ -124,6 +125,7 @@ impl TaskKeeper {
     pub fn new(parts: Parts, saved: Saved) -> Self {
         let inner = Inner {
             board: Mutex::new(Board::new(saved)),
+            series: Mutex::default(),
             parts,
             turns: Default::default(),
             following: tokio::sync::Mutex::default(),
@@ -150,7 +152,6 @@ impl TaskKeeper {
     /// None; the type is that of every task.
     pub async fn run(self, stop: CancellationToken) -> TaskResult {
         let mut config = self.inner.parts.config.clone();
-        let mut series = Series::default();
         let mut beat = tokio::time::interval(TICK);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -164,11 +165,10 @@ impl TaskKeeper {
                 tracing::warn!(%error, "the checks do not follow the configuration yet");
             }
             self.tick().await;
-            self.write_series(&mut series);
         }
     }
 
-    /// Changes what time alone changes.
+    /// Changes what time alone changes, and writes the series that are due.
     pub async fn tick(&self) {
         let now = self.moment();
         let due = self.board().due(now);
@@ -178,6 +178,7 @@ impl TaskKeeper {
                 tracing::warn!(%error, "a check could not be saved");
             }
         }
+        self.write_series();
     }
 
     /// Brings the checks in line with the configuration; those that are new have their

@@ -6,6 +6,7 @@
 //! from nothing.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::TaskKeeper;
@@ -64,8 +65,9 @@ pub struct Series {
 }
 
 impl TaskKeeper {
-    pub(super) fn write_series(&self, series: &mut Series) {
+    pub(super) fn write_series(&self) {
         let now = self.moment();
+        let mut series = self.inner.series.lock().unwrap_or_else(PoisonError::into_inner);
         let (zeros, frame) = {
             let mut board = self.board();
             let steps = board.counts.steps;
@@ -100,7 +102,7 @@ fn zeros(counts: &mut Counts) -> Frame {
 }
 
 fn totals(frame: &mut Frame) -> &mut Frame {
-    frame.counter("holdfast_task_total", "Tasks that ended since the agent started, by how.")
+    frame.counter("holdfast_tasks_finished_total", "Tasks that ended since the agent started, by how.")
 }
 
 fn frame(board: &Board) -> Frame {

@@ -164,18 +164,17 @@ async fn a_shorter_period_counts_from_the_last_ping() {
 #[tokio::test]
 async fn series_say_how_checks_and_tasks_are() {
     let rig = rig(&["nightly"]).await;
-    let mut series = Series::default();
     rig.ping("nightly", PingKind::Start).await.unwrap();
     rig.clock.advance(Duration::from_secs(5));
     rig.ping("nightly", PingKind::Fail).await.unwrap();
-    rig.keeper.write_series(&mut series);
+    rig.keeper.write_series();
     for (key, value) in [
         ("holdfast_check_up{check=\"nightly\"}", 0.0),
         ("holdfast_check_status{check=\"nightly\"}", 3.0),
         ("holdfast_check_last_ping_timestamp_seconds{check=\"nightly\"}", 1_795_166_570.0),
         ("holdfast_check_pings_total{check=\"nightly\"}", 2.0),
-        ("holdfast_task_total{name=\"nightly\",result=\"failure\"}", 1.0),
-        ("holdfast_task_total{name=\"nightly\",result=\"success\"}", 0.0),
+        ("holdfast_tasks_finished_total{name=\"nightly\",result=\"failure\"}", 1.0),
+        ("holdfast_tasks_finished_total{name=\"nightly\",result=\"success\"}", 0.0),
         ("holdfast_task_last_duration_seconds{name=\"nightly\"}", 5.0),
         ("holdfast_tasks{state=\"failed\"}", 1.0),
     ] {
@@ -183,13 +182,13 @@ async fn series_say_how_checks_and_tasks_are() {
     }
     let appended = || rig.store.stats().samples_appended_total;
     let before = appended();
-    rig.keeper.write_series(&mut series);
+    rig.keeper.write_series();
     assert_eq!(appended(), before, "nothing changed");
     rig.ping("nightly", PingKind::Success).await.unwrap();
-    rig.keeper.write_series(&mut series);
+    rig.keeper.write_series();
     assert_eq!(rig.latest("holdfast_check_up{check=\"nightly\"}"), Some(1.0));
     rig.clock.advance(Duration::from_secs(15));
     let before = appended();
-    rig.keeper.write_series(&mut series);
+    rig.keeper.write_series();
     assert!(appended() > before, "all of it again after a while");
 }

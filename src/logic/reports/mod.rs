@@ -291,7 +291,10 @@ impl Reports {
 fn write_operation(operation: &Operation, labels: [(&str, &str); 2], frame: &mut Frame) {
     let [by_operation, by_source] = labels;
     frame
-        .counter("holdfast_operation_total", "Operations that applications reported since the agent started.")
+        .counter(
+            "holdfast_operations_total",
+            "Operations that applications reported since the agent started.",
+        )
         .push(&[by_operation, ("result", "failure"), by_source], operation.failure as f64)
         .push(&[by_operation, ("result", "success"), by_source], operation.success as f64);
     let help = "How long operations took that applications reported, in seconds.";

@@ -30,7 +30,7 @@ fn operations_become_totals_and_a_histogram_that_begin_at_zero() {
     reports.operation(&operation("shop", "checkout", 250.0, true), NOW).unwrap();
     reports.operation(&operation("shop", "checkout", 6000.0, false), NOW).unwrap();
     let Frames { zeros, frame } = reports.write(NOW, false);
-    let failed = "holdfast_operation_total{operation=\"checkout\",result=\"failure\",source=\"shop\"}";
+    let failed = "holdfast_operations_total{operation=\"checkout\",result=\"failure\",source=\"shop\"}";
     let slow =
         "holdfast_operation_duration_seconds_bucket{le=\"5.0\",operation=\"checkout\",source=\"shop\"}";
     let all = "holdfast_operation_duration_seconds_count{operation=\"checkout\",source=\"shop\"}";
