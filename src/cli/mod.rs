@@ -9,9 +9,11 @@ pub mod breaker;
 pub mod client;
 pub mod config;
 pub mod exit;
+pub mod glob;
 pub mod import;
 pub mod output;
 pub mod query;
+pub mod rules;
 pub mod run;
 pub mod setup;
 pub mod status;
@@ -77,6 +79,9 @@ enum Command {
     Breaker(breaker::BreakerCommand),
     /// Ask for series by a selector
     Query(query::QueryArguments),
+    /// Check or test rule files of Prometheus, without the agent
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Put OpenMetrics text with timestamps into the history
     Import(import::ImportArguments),
     /// Write a completion script for a shell
@@ -121,6 +126,7 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Targets(command) => targets::targets(command, global, surroundings),
         Command::Breaker(command) => breaker::breaker(command, global, surroundings),
         Command::Query(query) => query::query(query, global, surroundings),
+        Command::Rules(command) => rules::rules(command, global),
         Command::Import(import) => import::import(import, global, surroundings),
         Command::Completions { shell } => completions(*shell),
         Command::Version => version(global),

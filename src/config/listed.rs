@@ -8,13 +8,16 @@
 use sha2::{Digest, Sha256};
 
 use super::tree::{Key, Step};
-use super::{channel, target};
+use super::{channel, heartbeat, target};
 use crate::base::secret::Secret;
 
 /// Whether `key` of an item belongs to the file that defines the item: its name, address,
 /// credentials and trust. Changing them at run time would make the file say something
 /// that is not so.
 pub fn pinned_by_file(key: &Key) -> bool {
+    if let [Step::Key(list), Step::Item(_), Step::Key(name)] = key.0.as_slice() {
+        return list == "check" && heartbeat::PINNED.contains(&name.as_str());
+    }
     let [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)] = key.0.as_slice() else {
         return false;
     };

@@ -12,5 +12,8 @@ pub mod notify;
 pub mod openmetrics;
 pub mod operations;
 pub mod reports;
+pub mod rule_file;
+pub mod rule_test;
 pub mod tasks;
 pub mod token;
+pub mod yaml;

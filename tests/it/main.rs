@@ -27,6 +27,7 @@ mod openapi;
 mod postgres;
 mod redis;
 mod reports;
+mod rules;
 mod seal;
 mod settings;
 mod start;

@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use self::breaker::Breaker;
 use super::check::Checker;
-use super::heartbeat;
-use super::tree::{Key, Step};
+
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::units::Span;
@@ -104,18 +103,6 @@ kinds! {
     http: http::Http,
     tcp: tcp::Tcp,
     systemd: systemd::Systemd,
-}
-
-/// Whether `key` of a target, or of a check, belongs to the file that defines it.
-pub fn pinned_by_file(key: &Key) -> bool {
-    if let [Step::Key(list), Step::Item(_), Step::Key(name)] = key.0.as_slice() {
-        return list == "check" && heartbeat::PINNED.contains(&name.as_str());
-    }
-    let [Step::Key(target), Step::Key(kind), Step::Item(_), Step::Key(name)] = key.0.as_slice() else {
-        return false;
-    };
-    let keys = PINNED.iter().find(|(known, _)| known == kind);
-    target == "target" && keys.is_some_and(|(_, keys)| keys.contains(&name.as_str()))
 }
 
 /// The default of `enabled`.

@@ -65,14 +65,11 @@ impl Author for Writer<'_> {
     fn texts(&mut self, about: About<'_>) -> Texts {
         let rule = about.rule;
         let labels = self.labels(&about);
-        let owned = |labels: &Labels| -> Vec<(String, String)> {
-            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-        };
-        let pairs = owned(&labels);
+        let none = Labels::empty();
         let data = Data {
-            labels: &pairs,
+            labels: &labels,
             value: about.value.unwrap_or(f64::NAN),
-            external_labels: &[],
+            external_labels: &none,
             external_url: "",
             at: self.now,
         };
@@ -81,7 +78,9 @@ impl Author for Writer<'_> {
             Err(String::from("`query` is not available in the texts of alerts"))
         };
         let render = |text: &str| expand(text, &data, &refuse);
-        let mut all: BTreeMap<String, String> = owned(&labels.unnamed()).into_iter().collect();
+        let own = labels.unnamed();
+        let own = own.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut all: BTreeMap<String, String> = own.collect();
         all.extend(rule.labels.iter().map(|(name, text)| (name.clone(), render(text))));
         all.retain(|_, value| !value.is_empty());
         all.insert(ALERTNAME.to_owned(), rule.alert.clone());

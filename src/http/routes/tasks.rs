@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::engine::task_keeper::{KeepError, NewTask};
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
-use crate::http::extract::{ApiJson, ApiPath, ApiQuery, ApiOptional};
+use crate::http::extract::{ApiJson, ApiOptional, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
 use crate::http::state::AppState;
 use crate::logic::tasks::Filter;

@@ -233,7 +233,7 @@ fn sample_of(function: Function, value: &Value) -> Result<Arc<Sample>, String> {
 }
 
 fn label(sample: &Sample, name: &str) -> Value {
-    Value::text(sample.labels.get(name).map_or("", String::as_str))
+    Value::text(sample.labels.value(name))
 }
 
 fn length(value: &Value) -> Result<Value, String> {
@@ -303,7 +303,7 @@ fn sort_by_label(name: &str, value: &Value) -> Result<Value, String> {
         return Err(format!("`sortByLabel` takes the result of a query, found {}", value.type_name()));
     };
     let mut sorted = samples.as_ref().clone();
-    sorted.sort_by(|a, b| a.labels.get(name).cmp(&b.labels.get(name)));
+    sorted.sort_by(|a, b| a.labels.value(name).cmp(b.labels.value(name)));
     Ok(Value::Vector(Arc::new(sorted)))
 }
 

@@ -23,6 +23,7 @@ mod time;
 mod token;
 mod value;
 
+use super::labels::Labels;
 use crate::base::time::Timestamp;
 
 /// Most bytes of a template.
@@ -33,8 +34,8 @@ pub const LONGEST_OUTPUT: usize = 65_536;
 /// The variables that exist in every template.
 const KNOWN: [&str; 5] = ["$", "$labels", "$externalLabels", "$externalURL", "$value"];
 
-/// Label names and values of a series, and its value.
-pub type Element = (Vec<(String, String)>, f64);
+/// The labels of a series, and its value.
+pub type Element = (Labels, f64);
 
 /// Answers the function `query`: the vector of an expression, or why there is none.
 pub type Query<'a> = &'a dyn Fn(&str) -> Result<Vec<Element>, String>;
@@ -43,11 +44,11 @@ pub type Query<'a> = &'a dyn Fn(&str) -> Result<Vec<Element>, String>;
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
     /// `$labels`; with `__name__` where the expression keeps it.
-    pub labels: &'a [(String, String)],
+    pub labels: &'a Labels,
     /// `$value`
     pub value: f64,
     /// `$externalLabels`
-    pub external_labels: &'a [(String, String)],
+    pub external_labels: &'a Labels,
     /// `$externalURL`; empty when there is none.
     pub external_url: &'a str,
     /// The time of the evaluation.
@@ -84,6 +85,12 @@ impl Template {
         }
         let tree = parse::parse(text, &KNOWN).map_err(|problem| problem.located(text))?;
         Ok(Self { text: text.to_owned(), tree })
+    }
+
+    /// A text that stays as it is, braces and all.
+    pub fn plain(text: &str) -> Self {
+        let main = vec![node::Node::Plain(text.to_owned())];
+        Self { text: text.to_owned(), tree: node::Tree { main, ..node::Tree::default() } }
     }
 
     /// As it was written.

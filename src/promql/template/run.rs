@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::function::{self, Context, Function};
 use super::node::{Branch, Command, Node, Operand, Pipe, Term, Tree};
 use super::value::{Root, Sample, Value};
-use super::{Data, LONGEST_OUTPUT, Problem, Query, fault};
+use super::{Data, Element, LONGEST_OUTPUT, Problem, Query, fault};
 
 /// Steps; the prices below are in steps.
 const WORK: usize = 1_000_000;
@@ -34,10 +34,9 @@ enum Flow {
 
 /// Renders `tree`.
 pub(super) fn render(tree: &Tree, data: &Data<'_>, query: Query<'_>) -> Result<String, Problem> {
-    let map = |labels: &[(String, String)]| Arc::new(labels.iter().cloned().collect());
     let root = Arc::new(Root {
-        labels: map(data.labels),
-        external_labels: map(data.external_labels),
+        labels: data.labels.clone(),
+        external_labels: data.external_labels.clone(),
         external_url: data.external_url.into(),
         value: data.value,
     });
@@ -129,9 +128,7 @@ impl<'a> Run<'a> {
             Value::Vector(samples) => {
                 (0..).map(Value::Integer).zip(samples.iter().cloned().map(Value::Sample)).collect()
             }
-            Value::Labels(map) => {
-                map.iter().map(|(k, v)| (Value::text(k.as_str()), Value::text(v.as_str()))).collect()
-            }
+            Value::Labels(map) => map.iter().map(|(k, v)| (Value::text(k), Value::text(v))).collect(),
             Value::Arguments(map, _) => {
                 map.iter().map(|(k, v)| (Value::text(k.as_str()), v.clone())).collect()
             }
@@ -317,9 +314,7 @@ impl<'a> Run<'a> {
         self.spend(QUERY, at)?;
         let found = (self.query)(expr).map_err(|message| fault(at, format!("`query` failed: {message}")))?;
         self.spend(found.len(), at)?;
-        let sample = |(labels, value): (Vec<(String, String)>, f64)| {
-            Arc::new(Sample { labels: Arc::new(labels.into_iter().collect()), value })
-        };
+        let sample = |(labels, value): Element| Arc::new(Sample { labels, value });
         Ok(Value::Vector(Arc::new(found.into_iter().map(sample).collect())))
     }
 }

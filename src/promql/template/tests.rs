@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::new(pairs.iter().copied())
 }
 
 /// Three series of `up`, one of `one`, none of `none`; anything else is no expression.
@@ -28,7 +28,7 @@ fn render_value(text: &str, value: f64) -> Result<String, TemplateError> {
 fn render_labels(
     text: &str,
     value: f64,
-    own: &[(String, String)],
+    own: &Labels,
     external_url: &str,
     query: Query<'_>,
 ) -> Result<String, TemplateError> {
@@ -174,7 +174,8 @@ fn errors_name_the_place_and_what_was_expected() {
         let shown = render(text);
         assert!(shown.contains(error), "{text}: {shown}");
     }
-    let data = Data { labels: &[], value: 0.0, external_labels: &[], external_url: "", at: Timestamp(0) };
+    let none = Labels::empty();
+    let data = Data { labels: &none, value: 0.0, external_labels: &none, external_url: "", at: Timestamp(0) };
     assert_eq!(
         expand("a {{ $nope }}", &data, &answer),
         "<error expanding template: 1:6: unknown variable `$nope`>"

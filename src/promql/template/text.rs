@@ -3,7 +3,7 @@
 // The module of addresses alone; sockets are elsewhere.
 use core::net::IpAddr;
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 
 use super::printf::quote;
 
@@ -71,12 +71,17 @@ pub(super) fn title(text: &str) -> String {
 
 /// Longest regular expression; time grows with it times the text.
 const LONGEST_PATTERN: usize = 1024;
+/// Bytes that one compiled may take: `x{99999}` is short and large.
+const SIZE_LIMIT: usize = 64 * 1024;
 
 fn regex(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > LONGEST_PATTERN {
         return Err(format!("the regular expression is longer than {LONGEST_PATTERN} bytes"));
     }
-    Regex::new(pattern).map_err(|error| format!("{} is no regular expression: {error}", quote(pattern)))
+    RegexBuilder::new(pattern)
+        .size_limit(SIZE_LIMIT)
+        .build()
+        .map_err(|error| format!("{} is no regular expression: {error}", quote(pattern)))
 }
 
 /// Whether `pattern` matches somewhere in `text`.

@@ -9,25 +9,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::number;
+use crate::promql::labels::Labels;
 
 /// `args` in `args`.
 pub(super) const DEEPEST: usize = 20;
 
-/// Label names and values, by name.
-pub(super) type LabelMap = BTreeMap<String, String>;
-
 /// One result of a query.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Sample {
-    pub labels: Arc<LabelMap>,
+    pub labels: Labels,
     pub value: f64,
 }
 
 /// What `.` is at the beginning.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Root {
-    pub labels: Arc<LabelMap>,
-    pub external_labels: Arc<LabelMap>,
+    pub labels: Labels,
+    pub external_labels: Labels,
     pub external_url: Arc<str>,
     pub value: f64,
 }
@@ -39,7 +37,7 @@ pub(super) enum Value {
     Integer(i64),
     Float(f64),
     Text(Arc<str>),
-    Labels(Arc<LabelMap>),
+    Labels(Labels),
     /// The result of `args`, and how deep it is.
     Arguments(Arc<BTreeMap<String, Self>>, usize),
     Sample(Arc<Sample>),
@@ -102,7 +100,7 @@ impl Value {
     /// # Errors
     /// The value has no fields, or not that one.
     pub fn field(&self, name: &str) -> Result<Self, String> {
-        let label = |map: &LabelMap| Self::text(map.get(name).map_or("", String::as_str));
+        let label = |labels: &Labels| Self::text(labels.value(name));
         match (self, name) {
             (Self::Labels(map), _) => Ok(label(map)),
             (Self::Arguments(map, _), _) => Ok(map.get(name).cloned().unwrap_or(Self::Nil)),
@@ -150,7 +148,7 @@ impl Value {
     pub fn compose(&self, out: &mut String, most: usize, element: &mut dyn FnMut(&Self, &mut String)) {
         match self {
             Self::Labels(map) => {
-                let pairs = map.iter().map(|(name, value)| (name.as_str(), Self::text(value.as_str())));
+                let pairs = map.iter().map(|(name, value)| (name, Self::text(value)));
                 show_map(out, most, pairs, element);
             }
             Self::Arguments(map, _) => {
