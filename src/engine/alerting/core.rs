@@ -321,10 +321,8 @@ impl Core {
                 News::Dropped => continue,
             };
             occurrences.push(Occurrence { alert: &change.alert, policy, what });
-            if let Some(what) = what {
-                if self.news.len() < MOST_NEWS {
-                    self.news.push(NewsItem { what, alert: Arc::new(change.alert.clone()) });
-                }
+            if let Some(what) = what.filter(|_| self.news.len() < MOST_NEWS) {
+                self.news.push(NewsItem { what, alert: Arc::new(change.alert.clone()) });
             }
         }
         self.notifier.apply(&occurrences, now);

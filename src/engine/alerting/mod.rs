@@ -92,6 +92,9 @@ pub struct RuleView {
     pub health: RuleHealth,
 }
 
+/// A rule and the time between two of its evaluations.
+type Timetable = (Arc<RuleOf>, Duration);
+
 /// Everything configured that alerting follows.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rules {
@@ -110,7 +113,7 @@ struct Inner {
     bus: Bus,
     core: Mutex<Core>,
     shown: RwLock<Arc<Vec<Shown>>>,
-    rules: RwLock<Arc<Vec<(Arc<RuleOf>, Duration)>>>,
+    rules: RwLock<Arc<Vec<Timetable>>>,
     recordings: RwLock<Arc<Vec<Recording>>>,
     /// Rows may be due: dispatchers look.
     outbox: watch::Sender<u64>,
@@ -349,7 +352,7 @@ impl Alerting {
     pub async fn rules(&self) -> Vec<RuleView> {
         let rules = self.inner.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
         let core = self.inner.core.lock().await;
-        let view = |(of, every): &(Arc<RuleOf>, Duration)| RuleView {
+        let view = |(of, every): &Timetable| RuleView {
             of: of.clone(),
             every: *every,
             health: core.health(&of.rule.name).cloned().unwrap_or_default(),
