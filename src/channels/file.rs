@@ -6,7 +6,7 @@
 //! whatever is there: a pipe waits for whoever reads it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -106,7 +106,16 @@ impl Place {
         if size > 0 && size + line.len() as u64 > self.max_size {
             self.move_aside()?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path)?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&self.path)?;
+        if size > 0 && file.seek(SeekFrom::End(-1)).is_ok() {
+            let mut last = [b'\n'];
+            file.read_exact(&mut last)?;
+            if last != [b'\n'] {
+                // A crash or a full disk left half a line.
+                file.write_all(b"\n")?;
+            }
+        }
         file.write_all(line)?;
         file.sync_data()
     }
@@ -156,6 +165,17 @@ mod tests {
         );
         assert!(!home.path().join("notices/n.jsonl.3").exists());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn half_a_line_does_not_spoil_the_next() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("n.jsonl");
+        fs::write(&path, "{\"half").unwrap();
+        let place = Place { path: path.clone(), folder: None, max_size: 100, keep: 2 };
+        place.append(b"one\n").unwrap();
+        place.append(b"two\n").unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "{\"half\none\ntwo\n");
     }
 
     #[test]

@@ -232,17 +232,20 @@ fn locate(tree: &Branch, key: &Key, element: Option<usize>) -> Origin {
 
 /// A timeout that nobody gave follows an interval that is shorter.
 fn settle(config: &mut Config, tree: &Branch) {
-    let free = |kind: &str, name: &str| {
-        tree.find(&Key::parse("target").key(kind).item(name).key("timeout")).is_none()
-    };
+    let free = |list: &str, name: &str| tree.find(&Key::parse(list).item(name).key("timeout")).is_none();
     for target in &mut config.target.postgres {
-        if free("postgres", target.name.as_str()) {
+        if free("target.postgres", target.name.as_str()) {
             target.timeout = target.timeout.min(target.interval);
         }
     }
     for target in &mut config.target.object_store {
-        if free("object_store", target.name.as_str()) {
+        if free("target.object_store", target.name.as_str()) {
             target.timeout = target.timeout.min(target.interval);
+        }
+    }
+    for heartbeat in &mut config.channel.heartbeat {
+        if free("channel.heartbeat", heartbeat.name.as_str()) {
+            heartbeat.timeout = heartbeat.timeout.min(heartbeat.interval);
         }
     }
 }

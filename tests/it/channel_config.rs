@@ -70,8 +70,8 @@ fn every_slip_has_its_key_and_its_place() {
             "h.toml:3:11: key channel.exec[a].command: `bin/x` is no program, expected an absolute path or a plain name",
         ),
         (
-            "[[channel.heartbeat]]\nname = \"a\"\nurl = \"http://h/\"\ninterval = \"5s\"",
-            "key channel.heartbeat[a].timeout: 10s is longer than the interval of 5s",
+            "[[channel.heartbeat]]\nname = \"a\"\nurl = \"http://h/\"\ninterval = \"5s\"\ntimeout = \"10s\"",
+            "h.toml:5:11: key channel.heartbeat[a].timeout: 10s is longer than the interval of 5s",
         ),
         (
             "[[channel.console]]\nname = \"a\"\ntimeout = \"10ms\"",
@@ -105,6 +105,13 @@ fn a_variable_alone_makes_a_channel_and_its_address_is_a_secret() {
     let slack = &loaded.config.channel.slack[0];
     assert_eq!((slack.url.as_ref().unwrap().expose(), slack.timeout.to_string().as_str()), (hook, "3s"));
     assert!(load("", &[("SLACK_WEBHOOK_URL", " ")]).unwrap().config.channel.slack.is_empty());
+}
+
+#[test]
+fn a_short_interval_of_a_heartbeat_shortens_a_timeout_that_nobody_gave() {
+    let loaded =
+        load("[[channel.heartbeat]]\nname = \"a\"\nurl = \"http://h/\"\ninterval = \"5s\"", &[]).unwrap();
+    assert_eq!(loaded.config.channel.heartbeat[0].timeout.to_string(), "5s");
 }
 
 #[test]

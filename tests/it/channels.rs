@@ -379,7 +379,8 @@ fn sections(port: u16, scheme: &str) -> Vec<(&'static str, String)> {
     let url = format!("url = \"{scheme}://127.0.0.1:{port}/echo\"\n");
     let hidden = format!("url = \"{scheme}://127.0.0.1:{port}/echo/{SECRET}?k={SECRET}\"\n");
     let token = format!("token = \"{SECRET}\"\n");
-    let headers = format!("secret_headers = \"X-Key: {SECRET}\"\nsecret = \"{SECRET}\"\n");
+    let headers = format!("secret_headers = \"Authorization: Bearer {SECRET}\"\n");
+    let signed = format!("secret_headers = \"X-Key: {SECRET}\"\nsecret = \"{SECRET}\"\n");
     let mail = |tls: &str| {
         let login =
             if tls == "none" { String::new() } else { format!("user = \"me\"\npassword = \"{SECRET}\"\n") };
@@ -389,6 +390,7 @@ fn sections(port: u16, scheme: &str) -> Vec<(&'static str, String)> {
     };
     [
         ("webhook", format!("{url}{headers}")),
+        ("webhook", format!("{url}{signed}")),
         ("slack", hidden.clone()),
         ("discord", hidden.clone()),
         ("ntfy", format!("{url}{token}topic = \"t\"\n")),

@@ -81,6 +81,8 @@ impl Draft {
         }
         for (_, value, _) in self.headers.iter().filter(|(_, _, secret)| *secret) {
             mask.hide(value);
+            // A server may repeat what follows `Bearer` alone.
+            value.expose().split(' ').skip(1).for_each(|part| mask.hide(&Secret::new(part)));
         }
     }
 
