@@ -149,6 +149,13 @@ impl Problem {
         let mut response = (self.status, text).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.tell_headers(headers, before);
+        response
+    }
+
+    /// The headers of the answer beside its type. `allow` is kept from the answer that it
+    /// replaces.
+    pub fn tell_headers(&self, headers: &mut HeaderMap, before: &HeaderMap) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -171,7 +178,6 @@ impl Problem {
         if let Some(allow) = before.get(ALLOW) {
             headers.insert(ALLOW, allow.clone());
         }
-        response
     }
 }
 

@@ -22,6 +22,7 @@ use tower::Service as _;
 
 use super::auth::hosts;
 use super::auth::peer::Peer;
+use super::dialect::Dialect;
 use super::error::Problem;
 use super::state::{App, AppState, Services};
 use crate::base::secret::MASK;
@@ -146,7 +147,10 @@ impl Front {
         if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(%trace_id, path = instance, code = problem.code, "answered with an error");
         }
-        problem.respond(instance, &trace_id, response.headers())
+        match Dialect::of(instance) {
+            Some(dialect) => dialect.respond(&problem, response.headers()),
+            None => problem.respond(instance, &trace_id, response.headers()),
+        }
     }
 
     fn finish(&self, response: &mut Response, origin: Option<HeaderValue>) {

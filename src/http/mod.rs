@@ -7,9 +7,11 @@
 //!
 //! **Invariant:** only this module names axum; no handler writes a table.
 
+pub mod alertmanager;
 pub mod assets;
 pub mod auth;
 pub mod counters;
+pub mod dialect;
 pub mod error;
 pub mod extract;
 pub mod families;
@@ -19,6 +21,7 @@ pub mod number;
 pub mod openapi;
 pub mod page;
 pub mod parameters;
+pub mod prometheus;
 pub mod routes;
 pub mod section;
 pub mod serve;

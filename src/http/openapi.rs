@@ -9,6 +9,7 @@ use utoipa::openapi::{
     ResponseBuilder,
 };
 
+use super::dialect::{AlertmanagerError, Dialect, PrometheusError};
 use super::error::{FieldError, ProblemBody};
 
 /// The document before any route is known.
@@ -21,6 +22,8 @@ pub fn base() -> OpenApi {
     let components = ComponentsBuilder::new()
         .schema_from::<ProblemBody<'_>>()
         .schema_from::<FieldError>()
+        .schema_from::<PrometheusError<'_>>()
+        .schema_from::<AlertmanagerError<'_>>()
         .security_scheme("token", SecurityScheme::Http(bearer))
         .security_scheme("key", SecurityScheme::ApiKey(key))
         .build();
@@ -52,12 +55,11 @@ pub fn finished(mut document: OpenApi) -> String {
                     response.description = String::from("The answer.");
                 }
             }
+            let (kind, schema) = Dialect::of(path)
+                .map_or(("application/problem+json", "Problem"), |one| ("application/json", one.schema()));
             let problem = ResponseBuilder::new()
                 .description("The request was refused or failed.")
-                .content(
-                    "application/problem+json",
-                    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
-                )
+                .content(kind, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build())
                 .build();
             operation.responses.responses.insert(String::from("default"), RefOr::T(problem));
             // Function names repeat between resources; method and path do not.

@@ -36,6 +36,8 @@ pub type ProbeNow = Arc<
 const LIVE_STREAMS: usize = 64;
 /// Ranges that are read and written at the same time: each may take some megabytes.
 const RANGE_ANSWERS: usize = 2;
+/// Expressions that are evaluated at the same time: each may take some hundred megabytes.
+const EVALUATIONS: usize = 2;
 
 /// What was built, for people and bug reports.
 #[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
@@ -85,6 +87,7 @@ pub struct App {
     pub lockout: Lockout,
     pub live: Arc<Semaphore>,
     pub ranges: Arc<Semaphore>,
+    pub evaluations: Arc<Semaphore>,
     pub listeners: Listeners,
     /// The verdict of this second, see `/health`.
     pub health: AtomicU64,
@@ -118,6 +121,7 @@ impl App {
             lockout: Lockout::default(),
             live: Arc::new(Semaphore::new(LIVE_STREAMS)),
             ranges: Arc::new(Semaphore::new(RANGE_ANSWERS)),
+            evaluations: Arc::new(Semaphore::new(EVALUATIONS)),
             listeners: Listeners::default(),
             health: AtomicU64::new(0),
             openapi: OnceLock::new(),

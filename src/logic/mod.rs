@@ -14,6 +14,7 @@ pub mod operations;
 pub mod reports;
 pub mod rule_file;
 pub mod rule_test;
+pub mod silence;
 pub mod tasks;
 pub mod token;
 pub mod yaml;

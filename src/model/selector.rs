@@ -15,6 +15,15 @@ pub enum MatchOp {
 impl MatchOp {
     /// Stored by its place in here: new ones go to the end.
     pub const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::Regex, Self::NotRegex];
+
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
 }
 
 /// One condition on a label; the metric name is the label `__name__`.

@@ -155,12 +155,7 @@ fn write_matchers(out: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
     for (at, Matcher { label, op, value }) in matchers.iter().enumerate() {
         out.write_char(if at == 0 { '{' } else { ',' })?;
         write_label(out, label)?;
-        out.write_str(match op {
-            MatchOp::Equal => "=",
-            MatchOp::NotEqual => "!=",
-            MatchOp::Regex => "=~",
-            MatchOp::NotRegex => "!~",
-        })?;
+        out.write_str(op.sign())?;
         write_quoted(out, value)?;
     }
     out.write_char('}')

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that linking is paid once.
 
 mod alerting;
+mod alertmanager_api;
 mod applications;
 mod support;
 
@@ -25,6 +26,7 @@ mod nostr;
 mod object_store;
 mod openapi;
 mod postgres;
+mod prometheus;
 mod redis;
 mod reports;
 mod rules;

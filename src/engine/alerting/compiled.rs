@@ -6,10 +6,11 @@
 //! not change within a second. One would get it wrong by evaluating under the lock that
 //! guards the alerts: an acknowledgement would wait for the slowest expression.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::RuleHealth;
 use super::source::HeadSource;
 use crate::base::time::Monotonic;
 use crate::config::rule::Recording;
@@ -104,6 +105,7 @@ pub struct Evaluated {
     /// Place of the rule in [`Rounds::rules`].
     pub rule: usize,
     pub result: Result<Vec<Answered>, String>,
+    pub took: Duration,
     /// The windows were filled as far as the rule asks for.
     pub enough: bool,
 }
@@ -148,6 +150,7 @@ impl Compiled {
 struct Recorder {
     recording: Recording,
     timed: Timed,
+    health: RuleHealth,
 }
 
 /// All rules, and the source they share.
@@ -177,9 +180,15 @@ impl Rounds {
         }
         let recorder = |recording: Recording| {
             let timed = Timed::new(&recording.expr, recording.every).ok()?;
-            Some(Recorder { recording, timed })
+            Some(Recorder { recording, timed, health: RuleHealth::default() })
         };
         self.recorders = recordings.into_iter().filter_map(recorder).collect();
+    }
+
+    /// How the evaluation of the recording rules goes, by their names.
+    pub fn recorders_health(&self) -> BTreeMap<String, RuleHealth> {
+        let health = |one: &Recorder| (one.recording.name.clone(), one.health.clone());
+        self.recorders.iter().map(health).collect()
     }
 
     /// Evaluates recording rules that are due; their answers as a frame, if any.
@@ -187,13 +196,20 @@ impl Rounds {
         self.source.begin();
         let mut frame = Frame::new();
         let mut any = false;
-        for Recorder { recording, timed } in &mut self.recorders {
+        for Recorder { recording, timed, health } in &mut self.recorders {
             if !timed.is_due(now.mono) {
                 continue;
             }
             let start = elapsed();
             let stop = || elapsed().saturating_sub(start) > DEADLINE;
-            let samples = match timed.evaluate(&self.source, now.wall.millis(), &stop) {
+            let result = timed.evaluate(&self.source, now.wall.millis(), &stop);
+            *health = RuleHealth {
+                last_at: Some(now.wall),
+                error: result.as_ref().err().cloned(),
+                instances: result.as_ref().map_or(0, Vec::len),
+                took: elapsed().saturating_sub(start),
+            };
+            let samples = match result {
                 Ok(samples) => samples,
                 Err(error) => {
                     tracing::debug!(rule = recording.name, %error, "a recording rule was not evaluated");
@@ -226,7 +242,8 @@ impl Rounds {
             let result = compiled.timed.evaluate(&self.source, now.wall.millis(), &stop);
             let result = result.map(|samples| compiled.keyed(samples));
             let enough = compiled.of.rule.min_samples.is_none_or(|share| self.source.filled() >= share);
-            evaluated.push(Evaluated { rule: place, result, enough });
+            let took = elapsed().saturating_sub(start);
+            evaluated.push(Evaluated { rule: place, result, took, enough });
         }
         evaluated
     }

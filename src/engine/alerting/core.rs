@@ -37,6 +37,8 @@ pub struct RuleHealth {
     pub error: Option<String>,
     /// Label sets that the last answer had.
     pub instances: usize,
+    /// How long the last evaluation took.
+    pub took: Duration,
 }
 
 /// One rule: the state of its instances, and apart from that the state of those that an
@@ -249,12 +251,15 @@ impl Core {
 
     /// Judges what rules answered.
     pub fn judge(&mut self, compiled: &[Compiled], evaluated: Vec<Evaluated>, now: Now) {
-        for Evaluated { rule, result, enough } in evaluated {
+        for Evaluated { rule, result, took, enough } in evaluated {
             let Some(name) = compiled.get(rule).map(|one| &one.rule().name) else { continue };
             let Some(judged) = self.rules.get_mut(name) else { continue };
-            judged.health.last_at = Some(now.wall);
-            judged.health.error = result.as_ref().err().cloned();
-            judged.health.instances = result.as_ref().map_or(0, Vec::len);
+            judged.health = RuleHealth {
+                last_at: Some(now.wall),
+                error: result.as_ref().err().cloned(),
+                instances: result.as_ref().map_or(0, Vec::len),
+                took,
+            };
             let mut changes = Vec::new();
             match result {
                 Err(message) => {

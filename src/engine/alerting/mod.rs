@@ -81,6 +81,8 @@ impl From<StoreError> for AlertError {
 pub struct Shown {
     pub alert: Arc<Alert>,
     pub muted: Muted,
+    /// Channels that are told of it.
+    pub channels: Vec<String>,
 }
 
 /// A rule with how its evaluation goes.
@@ -115,6 +117,10 @@ struct Inner {
     shown: RwLock<Arc<Vec<Shown>>>,
     rules: RwLock<Arc<Vec<Timetable>>>,
     recordings: RwLock<Arc<Vec<Recording>>>,
+    /// Of the recording rules, by name.
+    recorders: RwLock<Arc<BTreeMap<String, RuleHealth>>>,
+    /// Names of the enabled channels.
+    channels: RwLock<Arc<Vec<String>>>,
     /// Rows may be due: dispatchers look.
     outbox: watch::Sender<u64>,
     /// Figures of the rounds.
@@ -177,6 +183,8 @@ impl Alerting {
             rules: RwLock::default(),
             recordings: RwLock::default(),
             outbox: watch::Sender::new(0),
+            recorders: RwLock::default(),
+            channels: RwLock::default(),
             rounds: std::sync::Mutex::default(),
             config_valid,
         };
@@ -256,6 +264,9 @@ impl Alerting {
         *self.inner.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
         *self.inner.recordings.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(rules.recordings.clone());
+        let enabled = rules.notify.channels.iter().filter(|(_, channel)| channel.enabled);
+        *self.inner.channels.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(enabled.map(|(name, _)| name.clone()).collect());
     }
 
     /// One round over the rules that are due. `None` when it panicked.
@@ -271,6 +282,8 @@ impl Alerting {
             (rounds, evaluated)
         };
         let (rounds, evaluated) = Supervisor::blocking(work).await?;
+        *self.inner.recorders.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(rounds.recorders_health());
         let mut core = self.inner.core.lock().await;
         core.judge(&rounds.rules, evaluated, now);
         if let Err(error) = self.settle(&mut core).await {
@@ -337,6 +350,7 @@ impl Alerting {
         let shown = |alert: &Alert| Shown {
             alert: Arc::new(alert.clone()),
             muted: core.notifier.muted(&alert.id).unwrap_or_default(),
+            channels: core.notifier.channels(&alert.id),
         };
         let mut list: Vec<Shown> = core.alerts().map(shown).collect();
         list.sort_by(|a, b| a.alert.id.cmp(&b.alert.id));
@@ -362,6 +376,16 @@ impl Alerting {
 
     pub fn recordings(&self) -> Arc<Vec<Recording>> {
         self.inner.recordings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the evaluation of the recording rules goes, by their names.
+    pub fn recorders(&self) -> Arc<BTreeMap<String, RuleHealth>> {
+        self.inner.recorders.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Names of the enabled channels.
+    pub fn channels(&self) -> Arc<Vec<String>> {
+        self.inner.channels.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn figures(&self) -> RoundFigures {
@@ -391,13 +415,25 @@ impl Alerting {
         Ok(alert)
     }
 
+    /// The same for many, in one transaction; how many found no room.
+    ///
+    /// # Errors
+    /// [`AlertError::Store`].
+    pub async fn raise_all(&self, raises: Vec<Raise>) -> Result<usize, AlertError> {
+        let mut core = self.inner.core.lock().await;
+        let now = self.now();
+        let refused = raises.into_iter().filter_map(|raise| core.raise(raise, now).err()).count();
+        self.settle(&mut core).await?;
+        Ok(refused)
+    }
+
     /// Stores silences and takes others away; durable when it answers.
     ///
     /// # Errors
     /// [`AlertError::Store`]; then nothing changed.
     pub async fn change_silences(
         &self,
-        put: Option<Silence>,
+        put: impl IntoIterator<Item = Silence>,
         delete: Option<String>,
         audit: AuditEntry,
     ) -> Result<(), AlertError> {

@@ -56,6 +56,8 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(audit::routes())
         .merge(ingest::routes())
         .merge(super::families::routes())
+        .merge(super::prometheus::routes())
+        .merge(super::alertmanager::routes())
         .merge(document::routes())
         .merge(super::assets::routes())
 }

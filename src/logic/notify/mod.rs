@@ -277,6 +277,13 @@ impl Notifier {
         self.rows.iter().map(|row| &row.notice)
     }
 
+    /// The channels that are told of an alert, in no matter which state it is.
+    pub fn channels(&self, alert: &str) -> Vec<String> {
+        let Some(subject) = self.subjects.get(alert) else { return Vec::new() };
+        let ways = self.settings.ways(&subject.shown, &subject.policy);
+        ways.into_iter().map(|way| way.channel).collect()
+    }
+
     /// What all channels know of an alert.
     pub fn telling(&self, alert: &str) -> Option<&Telling> {
         self.subjects.get(alert).map(|subject| &subject.telling)
