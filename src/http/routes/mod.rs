@@ -20,6 +20,7 @@ pub mod query;
 pub mod reports;
 pub mod rules;
 pub mod series;
+pub mod silences;
 pub mod system;
 pub mod target_changes;
 pub mod targets;
@@ -39,6 +40,7 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(alert_actions::routes())
         .merge(deliveries::routes())
         .merge(rules::routes())
+        .merge(silences::routes())
         .merge(channels::routes())
         .merge(events::routes())
         .merge(series::routes())
