@@ -311,7 +311,10 @@ impl Core {
                     self.unsaved.insert(id.clone(), Unsaved::Delete);
                     self.notifier.forget(&id);
                 }
-                News::Step(_) | News::Touched if change.can_wait() => {
+                // An event that is repeated every minute must not be written every minute.
+                News::Step(_) | News::Touched
+                    if change.can_wait() || change.news == News::Touched && change.alert.is_event() =>
+                {
                     self.lazy.insert(id, put());
                     self.lazy_since.get_or_insert(now.wall);
                 }
@@ -381,6 +384,20 @@ impl Core {
         let policy = self.no_policy.clone();
         self.absorb(changes, &policy, now);
         Ok(alert)
+    }
+
+    /// The same for many at once; how many found no room.
+    pub fn raise_all(&mut self, raises: Vec<Raise>, now: Now) -> usize {
+        let (ids, mut changes, mut refused) = (&self.ids, Vec::new(), 0);
+        for raise in raises {
+            match self.events.raise(raise, now, &mut || ids.draw(now.wall)) {
+                Ok(more) => changes.extend(more),
+                Err(Full(_)) => refused += 1,
+            }
+        }
+        let policy = self.no_policy.clone();
+        self.absorb(changes, &policy, now);
+        refused
     }
 
     /// Everything that is pending or more.

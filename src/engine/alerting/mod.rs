@@ -293,6 +293,8 @@ impl Alerting {
         let mut figures = self.inner.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         figures.round(now, took, ROUND);
         if figures.is_due(now) {
+            // What mutes an alert also changes with the time alone.
+            core.changed = true;
             let valid = (self.inner.config_valid)();
             let (shown, store) = (self.alerts(), &self.inner.store);
             let frame = figures::frame(&figures, &shown, core.notifier.rows(), store, valid, now.wall);
@@ -422,7 +424,7 @@ impl Alerting {
     pub async fn raise_all(&self, raises: Vec<Raise>) -> Result<usize, AlertError> {
         let mut core = self.inner.core.lock().await;
         let now = self.now();
-        let refused = raises.into_iter().filter_map(|raise| core.raise(raise, now).err()).count();
+        let refused = core.raise_all(raises, now);
         self.settle(&mut core).await?;
         Ok(refused)
     }

@@ -10,13 +10,14 @@ use utoipa_axum::routes;
 
 use super::post::{GENERATOR, RESOLVE_TIMEOUT, raise_of};
 use super::shapes::{Alert, AlertStatus, Group, PostableAlert, Receiver, fingerprint};
-use super::{NOBODY, bad_request, filters, stored_silences};
+use super::{NOBODY, bad_request, filters};
 use crate::base::time::Timestamp;
 use crate::engine::alerting::{AlertError, Shown};
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::ApiJson;
 use crate::http::prometheus::Given;
+use crate::http::routes::silences::stored as stored_silences;
 use crate::http::state::{App, AppState};
 use crate::logic::notify::Matching;
 use crate::logic::silence::mutes;

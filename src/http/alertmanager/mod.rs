@@ -14,11 +14,9 @@ mod status;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::Problem;
-use super::state::{App, AppState};
+use super::state::AppState;
 use crate::logic::notify::Matching;
 use crate::logic::silence;
-use crate::model::silence::Silence;
-use crate::runtime::supervisor::Supervisor;
 
 /// Every route below the prefix.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -46,10 +44,4 @@ fn filters<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Matching, Problem
         return Err(bad_request(format!("more than {MOST_FILTERS} filters")));
     }
     Matching::new(&matchers).map_err(bad_request)
-}
-
-/// Every silence that is stored.
-async fn stored_silences(app: &App) -> Result<Vec<Silence>, Problem> {
-    let store = app.store()?.clone();
-    Ok(Supervisor::blocking(move || store.silences()).await.ok_or_else(Problem::internal)??)
 }

@@ -115,6 +115,17 @@ mod tests {
         assert!(ended.expires_at < NOW && ended.started_at == Some(ended.expires_at));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn never_panics(name in "[a-z_\\-]{0,4}", value in "\\PC{0,8}", start: i64, end: i64) {
+            let time = |at: i64| Some(super::super::shapes::Time(Some(Timestamp(at))));
+            let labels = BTreeMap::from([(name, value)]);
+            let (starts_at, ends_at) = (time(start), time(end));
+            let posted = PostableAlert { annotations: labels.clone(), labels, starts_at, ends_at, generator_url: None };
+            let _ = raise_of(posted, NOW);
+        }
+    }
+
     #[test]
     fn what_is_no_alert_is_refused() {
         let long = format!(r#"{{"labels": {{"x": "{}"}}}}"#, "y".repeat(LARGEST));

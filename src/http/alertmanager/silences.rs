@@ -12,11 +12,12 @@ use utoipa_axum::routes;
 
 use super::alerts::not_stored;
 use super::shapes::{MatcherItem, PostableSilence, SilenceItem};
-use super::{bad_request, filters, stored_silences};
+use super::{bad_request, filters};
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath};
 use crate::http::prometheus::Given;
+use crate::http::routes::silences::stored as stored_silences;
 use crate::http::state::{App, AppState};
 use crate::logic::silence::{self, Draft, Phase, phase};
 use crate::model::access::AuditEntry;

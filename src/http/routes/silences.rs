@@ -25,7 +25,7 @@ use crate::http::state::{App, AppState};
 use crate::logic::silence::{self, Draft, Phase, matcher, phase};
 use crate::model::access::AuditEntry;
 use crate::model::event::rfc3339;
-use crate::model::selector::{MatchOp, Matcher};
+use crate::model::selector::Matcher;
 use crate::model::silence::Silence;
 use crate::runtime::supervisor::Supervisor;
 
@@ -57,13 +57,7 @@ struct SilenceView {
 }
 
 fn text(matcher: &Matcher) -> String {
-    let sign = match matcher.op {
-        MatchOp::Equal => "=",
-        MatchOp::NotEqual => "!=",
-        MatchOp::Regex => "=~",
-        MatchOp::NotRegex => "!~",
-    };
-    format!("{}{sign}{}", matcher.label, serde_json::Value::from(matcher.value.as_str()))
+    format!("{}{}{}", matcher.label, matcher.op.sign(), serde_json::Value::from(matcher.value.as_str()))
 }
 
 impl SilenceView {
