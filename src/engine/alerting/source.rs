@@ -67,10 +67,19 @@ struct Found {
     round: u64,
 }
 
-/// Samples of a range, by series.
+/// Samples of a range, for each series of the selector in its order.
 struct Window {
     to: i64,
-    series: HashMap<u32, Held>,
+    series: Vec<Held>,
+}
+
+impl Window {
+    /// For other series: those that stay keep their samples.
+    fn for_series(self, before: &[u32], now: &[u32]) -> Self {
+        let mut held: HashMap<u32, Held> = before.iter().copied().zip(self.series).collect();
+        let series = now.iter().map(|id| held.remove(id).unwrap_or_default()).collect();
+        Self { to: self.to, series }
+    }
 }
 
 #[derive(Default)]
@@ -178,7 +187,7 @@ impl State {
 
 impl Found {
     fn kept(&self) -> usize {
-        let held = self.window.iter().flat_map(|window| window.series.values());
+        let held = self.window.iter().flat_map(|window| &window.series);
         held.map(|held| held.samples.len()).sum()
     }
 }
@@ -228,7 +237,7 @@ impl Source for HeadSource {
         if !state.selectors.get(&asked).is_some_and(fresh) {
             let (ids, labels) = state.resolve(request.matchers)?;
             let before = state.selectors.remove(&asked).filter(|found| found.matchers == request.matchers);
-            let window = before.and_then(|found| found.window);
+            let window = before.and_then(|found| Some(found.window?.for_series(&found.ids, &ids)));
             let (matchers, keys) = (request.matchers.to_vec(), state.keys.clone());
             let found = Found { matchers, keys, ids, labels, window, round: state.round };
             state.selectors.insert(asked, found);
@@ -283,27 +292,24 @@ fn follow(store: &Store, found: &mut Found, request: &Request<'_>) -> Option<Vec
     window.to = request.to;
     let mut whole = true;
     store.newest(&found.ids, &mut |index, sample| {
-        let Some(held) = found.ids.get(index).map(|id| window.series.entry(*id).or_default()) else { return };
-        whole &= held.follow(sample);
+        whole &= window.series.get_mut(index).is_some_and(|held| held.follow(sample));
     });
     if !whole {
         return None;
     }
     let mut answer = Vec::with_capacity(found.ids.len());
-    for (id, labels) in found.ids.iter().zip(&found.labels) {
-        let Some(held) = window.series.get_mut(id) else { continue };
+    for (held, labels) in window.series.iter_mut().zip(&found.labels) {
         while held.samples.front().is_some_and(|(at, _)| *at <= request.from) {
             held.samples.pop_front();
         }
-        let inside = held.samples.iter().copied().filter(|(at, _)| *at <= request.to);
-        let samples: Vec<_> = inside.collect();
-        if !samples.is_empty() {
+        // Only the last may be newer than what is asked for.
+        let newer = held.samples.iter().rev().take_while(|(at, _)| *at > request.to).count();
+        let count = held.samples.len() - newer;
+        if count > 0 {
+            let mut samples = Vec::with_capacity(count);
+            samples.extend(held.samples.iter().take(count).copied());
             answer.push(Series::new(labels.clone(), samples));
         }
-    }
-    if window.series.len() > found.ids.len() {
-        let known: std::collections::HashSet<u32> = found.ids.iter().copied().collect();
-        window.series.retain(|id, _| known.contains(id));
     }
     Some(answer)
 }
@@ -334,17 +340,17 @@ fn read(
     request: &Request<'_>,
 ) -> Result<Vec<Series>, SourceError> {
     found.window = None;
-    let mut series: HashMap<u32, Held> = HashMap::new();
+    let mut series: Vec<Held> = found.ids.iter().map(|_| Held::default()).collect();
     // Counted first: what comes while it is read is then counted again, and told by its time.
     store.newest(&found.ids, &mut |index, sample| {
-        if let Some(id) = found.ids.get(index) {
-            series.entry(*id).or_default().count = sample.count;
+        if let Some(held) = series.get_mut(index) {
+            held.count = sample.count;
         }
     });
     let answer = stored.select(request)?;
-    let by_labels: HashMap<&Labels, u32> = found.labels.iter().zip(found.ids.iter().copied()).collect();
+    let places: HashMap<&Labels, usize> = found.labels.iter().zip(0..).collect();
     for one in &answer {
-        if let Some(held) = by_labels.get(&one.labels).and_then(|id| series.get_mut(id)) {
+        if let Some(held) = places.get(&one.labels).and_then(|place| series.get_mut(*place)) {
             held.samples.extend(one.samples.iter().copied());
         }
     }
