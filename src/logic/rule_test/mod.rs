@@ -70,6 +70,8 @@ pub struct AlertCase {
     pub at: Duration,
     pub name: String,
     pub expected: Vec<ExpectedAlert>,
+    /// Only labels are compared.
+    pub ignore_annotations: bool,
 }
 
 /// An alert without its `alertname`.

@@ -10,7 +10,7 @@ use crate::logic::yaml::{self, Fault, Fields, Node, locate};
 use crate::promql::Labels;
 
 const FILE: [&str; 5] = ["rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"];
-const TEST: [&str; 8] = [
+const TEST: [&str; 9] = [
     "name",
     "interval",
     "input_series",
@@ -19,6 +19,7 @@ const TEST: [&str; 8] = [
     "external_labels",
     "external_url",
     "start_timestamp",
+    "ignore_annotations",
 ];
 const MINUTE: Duration = Duration::from_secs(60);
 /// Values of all series of a file.
@@ -91,11 +92,13 @@ impl Reader<'_> {
             alerts: Vec::new(),
             expressions: Vec::new(),
         };
+        let ignore_annotations = fields.truth("ignore_annotations", &mut self.faults);
         for node in fields.list("input_series", "series", &mut self.faults) {
             self.input(node, &mut test);
         }
         for node in fields.list("alert_rule_test", "alerts", &mut self.faults) {
-            let case = self.alert(node);
+            let mut case = self.alert(node);
+            case.ignore_annotations |= ignore_annotations;
             test.alerts.push(case);
         }
         for node in fields.list("promql_expr_test", "expressions", &mut self.faults) {
@@ -148,7 +151,7 @@ impl Reader<'_> {
     }
 
     fn alert(&mut self, node: &Node) -> AlertCase {
-        let known = ["eval_time", "alertname", "exp_alerts"];
+        let known = ["eval_time", "alertname", "exp_alerts", "ignore_annotations"];
         let fields = Fields::of(node, "an expected alert", &known, &mut self.faults);
         let name = fields.text("alertname", &mut self.faults).to_owned();
         if name.is_empty() {
@@ -170,7 +173,8 @@ impl Reader<'_> {
             ExpectedAlert { labels, annotations }
         });
         let expected = expected.collect();
-        AlertCase { place: fields.place(), at, name, expected }
+        let ignore_annotations = fields.truth("ignore_annotations", &mut self.faults);
+        AlertCase { place: fields.place(), at, name, expected, ignore_annotations }
     }
 
     fn expression(&mut self, node: &Node) -> ExprCase {

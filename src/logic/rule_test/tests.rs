@@ -59,6 +59,10 @@ tests:
           - exp_labels: {severity: page, kind: a-0, job: a, instance: x}
             exp_annotations: {text: 'x of north is down, 1 in all', link: http://prom}
       - {<<: *firing, eval_time: 3m59s}
+      - eval_time: 4m
+        alertname: Down
+        ignore_annotations: true
+        exp_alerts: [{exp_labels: {severity: page, kind: a-0, job: a, instance: x}}]
       - {<<: *firing, eval_time: 7m}
       - {eval_time: 8m, alertname: Down}
       - {eval_time: 11m, alertname: Down}
