@@ -24,6 +24,7 @@ mod live;
 mod mail;
 mod nostr;
 mod object_store;
+mod one_cause;
 mod openapi;
 mod postgres;
 mod prometheus;

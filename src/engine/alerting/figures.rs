@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 use crate::logic::alert::Now;
+use crate::logic::notify::owed_since;
 use crate::model::alert::AlertState;
 use crate::model::frame::Frame;
 use crate::model::notice::Notice;
@@ -93,7 +94,8 @@ pub fn frame<'a>(
         // What waits for its time is not late.
         let late = notice.tries > 0 || notice.due_at <= now;
         oldest = if late {
-            Some(oldest.map_or(notice.created_at, |at| at.min(notice.created_at)))
+            let since = owed_since(notice);
+            Some(oldest.map_or(since, |at| at.min(since)))
         } else {
             oldest
         };

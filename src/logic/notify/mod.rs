@@ -106,6 +106,13 @@ pub struct Restored {
     pub silences: Vec<Silence>,
 }
 
+/// Since when a row could have been sent, but for its group's window: since it was made,
+/// or since the quiet hours ended that held it back. Told by when it is given up, because
+/// that is moved along when the clock is set.
+pub fn owed_since(notice: &Notice) -> Timestamp {
+    notice.expires_at.minus(owed::LIFE)
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Notifier {

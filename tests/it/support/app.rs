@@ -13,8 +13,8 @@ use holdfast::base::time::{Clock, ManualClock, Timestamp};
 use holdfast::channels;
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
-use holdfast::engine::alerting::Alerting;
 use holdfast::engine::alerting::dispatch::Dispatcher;
+use holdfast::engine::alerting::{Alerting, Rounds};
 use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::prober::ProbeNowError;
 use holdfast::engine::reports::ReportKeeper;
@@ -195,8 +195,20 @@ impl TestApp {
     /// Evaluates every rule, as a tick of the sampler does those that are due, by the
     /// configuration that is in force.
     pub async fn round(&self) {
-        let rounds = self.alerting().rounds(&self.settings.config()).await;
+        let rounds = self.rounds().await;
         assert!(self.alerting().round(rounds).await.is_some());
+    }
+
+    /// The rules of the configuration that is in force, ready to be evaluated.
+    pub async fn rounds(&self) -> Rounds {
+        self.alerting().rounds(&self.settings.config()).await
+    }
+
+    /// The same of another configuration file, which is in force from now on.
+    pub async fn rounds_of(&self, file: &str) -> Rounds {
+        let sources = Sources { data_dir: Some(self.directory.path().to_owned()), ..Sources::default() };
+        let loaded = load_text(sources, "test.toml", file, Overlay::default()).unwrap();
+        self.alerting().rounds(&loaded.config).await
     }
 
     /// A new token of one scope.
@@ -226,6 +238,11 @@ impl TestApp {
 
     /// Puts one value of each series into the store.
     pub fn sample(&self, at: Timestamp, series: &[One<'_>]) {
+        self.sample_of("host", at, series);
+    }
+
+    /// The same from a source of its own.
+    pub fn sample_of(&self, stream: &str, at: Timestamp, series: &[One<'_>]) {
         let mut frame = Frame::new();
         for (name, labels, value) in series {
             let family = if name.ends_with("_total") {
@@ -235,7 +252,7 @@ impl TestApp {
             };
             family.push(labels, *value);
         }
-        self.store().append("host", at, &frame);
+        self.store().append(stream, at, &frame);
     }
 }
 

@@ -17,6 +17,7 @@ pub mod redis;
 pub mod relay;
 pub mod s3_door;
 pub mod silent;
+pub mod story;
 pub mod tls_door;
 pub mod web;
 
