@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::heartbeat;
+use super::route;
 use super::rule;
 use super::target::{Common, KINDS, Section};
 use super::{Config, channel};
@@ -40,6 +41,8 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.rules(config);
     heartbeat::check(&config.check, &mut checker);
     channel::check(&config.channel, &mut checker);
+    route::check(&config.route, &config.channel, &mut checker);
+    config.quiet_hours.check(&config.collect.rootfs, &mut checker);
     checker.findings
 }
 

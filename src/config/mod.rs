@@ -24,8 +24,10 @@ pub mod metrics;
 pub mod origin;
 pub mod overlay;
 pub mod problem;
+pub mod quiet_hours;
 pub mod read;
 pub mod reserved;
+pub mod route;
 pub mod rule;
 pub mod schema;
 pub mod storage;
@@ -54,6 +56,8 @@ pub struct Config {
     pub rule: Vec<rule::RuleSection>,
     pub check: Vec<heartbeat::Check>,
     pub channel: channel::Channels,
+    pub route: Vec<route::Route>,
+    pub quiet_hours: quiet_hours::QuietHours,
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
@@ -72,6 +76,8 @@ impl Default for Config {
             rule: Vec::new(),
             check: Vec::new(),
             channel: channel::Channels::default(),
+            route: Vec::new(),
+            quiet_hours: quiet_hours::QuietHours::default(),
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),

@@ -584,5 +584,9 @@ fn notify_settings(config: &Config) -> notify::Settings {
     let channels = takes.map(|common| {
         (common.name.to_string(), Use { enabled: common.enabled, resolves: common.send_resolved })
     });
-    notify::Settings { channels: channels.collect(), routes: Vec::new(), quiet_hours: None }
+    notify::Settings {
+        channels: channels.collect(),
+        routes: config.route.iter().filter_map(|route| route.model().ok()).collect(),
+        quiet_hours: config.quiet_hours.model(&config.collect.rootfs),
+    }
 }

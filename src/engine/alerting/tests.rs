@@ -8,8 +8,8 @@ use super::source::HeadSource;
 use crate::base::time::{Clock as _, ManualClock, Timestamp};
 use crate::model::frame::Frame;
 use crate::promql::ast::Kind;
-use crate::promql::{Expr, parse};
 use crate::promql::source::{Request, Series, Source};
+use crate::promql::{Expr, parse};
 use crate::store::{ImportSample, Store, StoreOptions, StoreSource};
 
 fn store(clock: &Arc<ManualClock>, directory: &std::path::Path) -> Store {

@@ -2,17 +2,14 @@
 //! whole value, a dot matches a line break too, and a label that is missing is empty.
 //!
 //! The expressions are compiled once, when a route or a silence is made. One would get
-//! it wrong by anchoring before checking: `a)|(b` closes the bracket that the anchors
-//! stand around.
+//! it wrong by compiling at every alert: the same few are asked thousands of times.
 
 use std::collections::BTreeMap;
 
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::Regex;
 
 use crate::model::selector::{MatchOp, Matcher};
-
-/// Bytes that one compiled expression may take; the time of a match grows with them.
-const SIZE_LIMIT: usize = 16 * 1024;
+use crate::promql::regex;
 
 #[derive(Clone, Debug)]
 enum Test {
@@ -57,19 +54,12 @@ fn condition(matcher: &Matcher) -> Result<Condition, String> {
     let test = match op {
         MatchOp::Equal | MatchOp::NotEqual => Test::Equal(value.clone()),
         MatchOp::Regex | MatchOp::NotRegex => Test::Regex(
-            compile(value)
+            regex::compile(value)
                 .map_err(|error| format!("`{value}` for `{label}` is no regular expression: {error}"))?,
         ),
     };
     let wanted = matches!(op, MatchOp::Equal | MatchOp::Regex);
     Ok(Condition { label: label.clone(), test, wanted })
-}
-
-fn compile(expression: &str) -> Result<Regex, regex_lite::Error> {
-    let build =
-        |text: &str| RegexBuilder::new(text).dot_matches_new_line(true).size_limit(SIZE_LIMIT).build();
-    build(expression)?;
-    build(&format!("^(?:{expression})$"))
 }
 
 #[cfg(test)]

@@ -187,14 +187,14 @@ impl Notifier {
         self.wake = AT_ONCE;
     }
 
-    /// News from the life cycle.
+    /// News from the life cycle. What is owed about them is decided at the next
+    /// [`Self::tick`], when those of all rules are known: a parent may be among them.
     pub fn apply(&mut self, occurrences: &[Occurrence<'_>], now: Now) {
         self.at(now);
         for occurrence in occurrences {
             self.take_in(occurrence);
         }
         self.wake = AT_ONCE;
-        self.owe_all();
     }
 
     /// The rule of an alert says something else now.

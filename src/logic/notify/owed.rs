@@ -15,8 +15,6 @@ use crate::model::notice::{NoticeAlert, NoticeKind, Told};
 pub(super) const LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Looks again so soon where a parent is about to be told of.
 const SOON: Duration = Duration::from_secs(1);
-/// The end of an episode is owed for so long at most while later ones flap.
-const LONGEST_FLAPPING: Duration = Duration::from_secs(7 * 86_400);
 
 /// Whether a label set comes and goes, and whether a channel was told so.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,13 +83,13 @@ impl Notifier {
         self.wake = self.wake.min(wake.unwrap_or(NEVER));
     }
 
-    /// Nothing about it is open, and no child looks back at it.
+    /// Nothing about it is open or owed, and no child looks back at it.
     fn is_past(&self, subject: &Subject) -> bool {
         let unknown = subject.telling.channels.is_empty() && !subject.telling.explained;
-        let past = |after| subject.ended.is_none_or(|ended| ended.plus(after) <= self.now.wall);
-        let waits = || self.siblings(subject).any(|episode| episode.flapping);
-        (unknown && !subject.flapping || past(LONGEST_LOOKBACK) && !waits() || past(LONGEST_FLAPPING))
-            && self.rows.about(subject.id()).next().is_none()
+        let past = subject.ended.is_none_or(|ended| ended.plus(LONGEST_LOOKBACK) <= self.now.wall);
+        let mut knows = subject.telling.channels.iter().filter(|told| told.fired && !told.over);
+        let owed = !subject.lapsed && knows.any(|told| self.settings.is_told_of_ends(&told.channel));
+        (unknown && !subject.flapping || past && !owed) && self.rows.about(subject.id()).next().is_none()
     }
 
     fn flapping(&self, subject: &Subject, channel: &str) -> Flapping {

@@ -134,9 +134,9 @@ impl Compiled {
         self.channels.get(channel).is_some_and(|used| used.enabled)
     }
 
-    /// Whether the channel is told of ends.
+    /// Whether the channel is told of ends now.
     pub fn is_told_of_ends(&self, channel: &str) -> bool {
-        self.channels.get(channel).is_some_and(|used| used.resolves)
+        self.channels.get(channel).is_some_and(|used| used.enabled && used.resolves)
     }
 
     pub fn enabled(&self) -> impl Iterator<Item = &String> {

@@ -244,7 +244,7 @@ fn a_restart_sends_the_same_again_only_where_the_answer_was_lost() {
 fn a_host_that_was_off_for_days_still_says_what_it_owed() {
     let mut stage = one_channel();
     stage.fire("1", "a", "", High);
-    stage.now.wall = stage.now.wall.plus(minutes(3 * 24 * 60));
+    stage.wait(minutes(3 * 24 * 60));
     stage.restart();
     stage.pass(secs(5));
     assert_eq!(stage.heard(), ["ops firing 1"]);

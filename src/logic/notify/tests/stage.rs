@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ledger::Ledger;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::logic::notify::{
     NoticeWrite, Notifier, Now, Occurrence, Outcome, Plan, Policy, Restored, Settings, Undeliverable, Use,
@@ -44,8 +45,16 @@ pub struct Stage {
     pub silences: Vec<Silence>,
     pub undeliverable: Vec<Undeliverable>,
     pub now: Now,
-    /// Channels that fail.
+    /// Channels that fail, and those that take nothing.
     pub down: BTreeSet<String>,
+    pub refusing: BTreeSet<String>,
+    /// The next delivery arrives, and the process ends before it is reported.
+    pub cut_off: bool,
+    /// So many of the next commits fail.
+    pub failing_commits: u32,
+    /// Time that really passed.
+    pub elapsed: Duration,
+    pub ledger: super::ledger::Ledger,
     /// What was delivered: when, and the row.
     pub sent: Vec<(Timestamp, Notice)>,
     /// News that are told together.
@@ -76,6 +85,11 @@ impl Stage {
             undeliverable: Vec::new(),
             now,
             down: BTreeSet::new(),
+            refusing: BTreeSet::new(),
+            cut_off: false,
+            failing_commits: 0,
+            elapsed: Duration::ZERO,
+            ledger: super::ledger::Ledger::default(),
             sent: Vec::new(),
             batch: None,
         }
@@ -83,11 +97,23 @@ impl Stage {
 
     pub fn commit(&mut self) {
         let plan = self.notifier.take();
-        self.write(plan);
+        if self.failing_commits > 0 && !plan.is_empty() {
+            self.failing_commits -= 1;
+            self.ledger.late = true;
+            self.notifier.not_committed(plan);
+            return;
+        }
+        let few = self.stored.rows.len() <= super::ledger::MOST_ROWS;
+        let before = few.then(|| self.stored.rows.clone());
+        self.write(&plan);
+        if let Some(before) = before.filter(|_| self.stored.rows.len() <= super::ledger::MOST_ROWS) {
+            Ledger::check(self, &before, &plan);
+        }
+        self.undeliverable.extend(plan.undeliverable);
     }
 
-    fn write(&mut self, plan: Plan) {
-        for write in plan.writes {
+    fn write(&mut self, plan: &Plan) {
+        for write in plan.writes.iter().cloned() {
             match write {
                 NoticeWrite::Put(notice) => drop(self.stored.rows.insert(notice.id.clone(), notice)),
                 NoticeWrite::Delete { id } => drop(self.stored.rows.remove(&id)),
@@ -98,7 +124,6 @@ impl Stage {
                 NoticeWrite::DeleteTelling { alert } => drop(self.stored.tellings.remove(&alert)),
             }
         }
-        self.undeliverable.extend(plan.undeliverable);
     }
 
     pub fn policy(&mut self, rule: &str, policy: Policy) {
@@ -141,6 +166,7 @@ impl Stage {
             _ => {}
         }
         alert.note(wall, what, None, None);
+        self.ledger.note(id, what, self.elapsed);
         let alert = alert.clone();
         self.news(alert, Some(what));
     }
@@ -163,6 +189,7 @@ impl Stage {
             occurrences.push(Occurrence { alert, policy: &policies[&alert.rule], what: *what });
         }
         self.notifier.apply(&occurrences, self.now);
+        self.notifier.tick(self.now);
         self.commit();
     }
 
@@ -223,32 +250,38 @@ impl Stage {
                 // Only a wait for a breaker is not stored.
                 let stored = self.stored.rows.get(&notice.id).map(|row| &row.alerts);
                 assert_eq!(stored, Some(&notice.alerts), "sent before it was stored");
-                self.answer(&channel, notice);
+                let cut_off = std::mem::take(&mut self.cut_off);
+                self.answer(&channel, notice, cut_off);
+                if cut_off {
+                    return self.restart();
+                }
                 self.commit();
             }
         }
     }
 
-    fn answer(&mut self, channel: &str, notice: Notice) {
+    fn answer(&mut self, channel: &str, notice: Notice, cut_off: bool) {
         let took = Duration::from_millis(5);
         let id = notice.id.clone();
-        let outcome = if self.down.contains(channel) {
+        let outcome = if self.refusing.contains(channel) {
+            Outcome::Refused { answer: String::from("410 Gone"), took }
+        } else if self.down.contains(channel) {
             Outcome::Failed { answer: String::from("refused"), took, retry_after: None }
         } else {
             self.sent.push((self.now.wall, notice));
             Outcome::Delivered { answer: String::from("200"), took }
         };
-        self.notifier.report(&id, outcome, self.now, 1.0);
+        if !cut_off {
+            self.notifier.report(&id, outcome, self.now, 1.0);
+        }
     }
 
     /// Lets time pass, as fast as nothing is due.
     pub fn pass(&mut self, time: Duration) {
-        let end = self.now.wall.plus(time);
-        while self.now.wall < end {
-            let next = self.notifier.next().max(self.now.wall.plus(secs(1))).min(end);
-            let step = next.since(self.now.wall);
-            self.now.wall = next;
-            self.now.mono = Monotonic(self.now.mono.0 + step);
+        let end = self.elapsed + time;
+        while self.elapsed < end {
+            let next = self.notifier.next().since(self.now.wall);
+            self.wait(next.max(secs(1)).min(end - self.elapsed));
             self.turn();
         }
     }
@@ -257,6 +290,7 @@ impl Stage {
     pub fn wait(&mut self, time: Duration) {
         self.now.wall = self.now.wall.plus(time);
         self.now.mono = Monotonic(self.now.mono.0 + time);
+        self.elapsed += time;
     }
 
     pub fn jump(&mut self, millis: i64) {
@@ -265,7 +299,13 @@ impl Stage {
 
     /// The process ends and starts again.
     pub fn restart(&mut self) {
+        if self.ledger.late {
+            // What was not stored, the alerts would not know either.
+            self.failing_commits = 0;
+            self.commit();
+        }
         self.now.mono = Monotonic::default();
+        self.ledger.restarted = true;
         let restored = Restored {
             rows: self.stored.rows.values().cloned().collect(),
             tellings: self.stored.tellings.values().cloned().collect(),
