@@ -35,6 +35,8 @@ use crate::runtime::supervisor::TaskResult;
 
 /// Nothing is slept through for longer: the clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Nor is anything looked at more often.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// A channel whose breaker does not say when is asked again after this.
 const UNTOLD: Duration = Duration::from_secs(30);
 /// Three failures in a row open a channel's breaker, for half a minute at first.
@@ -172,7 +174,12 @@ impl Dispatcher {
         self.reconcile(&config.borrow_and_update().clone(), &mut idle, &busy);
         loop {
             outbox.borrow_and_update();
-            let wait = self.start(&mut idle, &mut running, &mut busy).await;
+            let (owed, wait, ended) = self.look(pauses(&idle), &mut running).await;
+            let wait = if ended.is_empty() { wait } else { SHORTEST_SLEEP };
+            for name in owed {
+                self.start(&name, &mut idle, &mut running, &mut busy);
+            }
+            ended.into_iter().for_each(|finished| self.finish(finished, &mut idle, &mut busy));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = config.changed() => {
@@ -211,40 +218,65 @@ impl Dispatcher {
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plans);
     }
 
-    /// Starts a delivery on every idle channel that is owed one; how long nothing is due.
-    async fn start(
+    /// Channels that are owed a message, how long no other is, and what ended meanwhile. Deliveries go on while this waits for the alerts: one of them may be the
+    /// one that has them locked, and would keep them so for ever.
+    async fn look(
         &self,
-        idle: &mut BTreeMap<String, Idle>,
+        pauses: BTreeMap<String, Monotonic>,
         running: &mut FuturesUnordered<Running>,
-        busy: &mut Vec<String>,
-    ) -> Duration {
-        let mut wait = LONGEST_SLEEP;
+    ) -> (Vec<String>, Duration, Vec<Finished>) {
+        let mut ended = Vec::new();
+        let mut owed = std::pin::pin!(self.owed(&pauses));
+        loop {
+            tokio::select! {
+                (names, wait) = &mut owed => return (names, wait, ended),
+                Some(finished) = running.next() => ended.push(finished),
+            }
+        }
+    }
+
+    /// Of idle channels, with the time before which each is left alone: those that are owed
+    /// a message, and how long no other is.
+    async fn owed(&self, idle: &BTreeMap<String, Monotonic>) -> (Vec<String>, Duration) {
+        let (mut names, mut wait) = (Vec::new(), LONGEST_SLEEP);
         for plan in self.plans().iter().filter(|plan| plan.enabled) {
             let name = plan.name.as_str();
-            let Some(held) = idle.get(name) else { continue };
+            let Some(not_before) = idle.get(name) else { continue };
             let (now, wall) = (self.clock().monotonic(), self.clock().now());
-            let pause = held.not_before.0.saturating_sub(now.0);
+            let pause = not_before.0.saturating_sub(now.0);
             let due = match plan.heartbeat {
                 Some(_) => Some(Duration::ZERO),
                 None => self.inner.alerting.next_due(name).await.map(|at| at.since(wall)),
             };
-            let Some(due) = due.map(|due| due.max(pause)) else { continue };
-            if due > Duration::ZERO {
-                wait = wait.min(due);
-                continue;
+            match due.map(|due| due.max(pause)) {
+                Some(Duration::ZERO) => names.push(name.to_owned()),
+                Some(due) => wait = wait.min(due),
+                None => {}
             }
-            let Some(Idle { channel, fingerprint, .. }) = idle.remove(name) else { continue };
-            busy.push(name.to_owned());
-            let one = One {
-                dispatcher: self.clone(),
-                name: name.to_owned(),
-                heartbeat: plan.heartbeat,
-                timeout: plan.timeout,
-                fingerprint,
-            };
-            running.push(Box::pin(one.deliver(channel)));
         }
-        wait.max(Duration::from_millis(10))
+        (names, wait.max(SHORTEST_SLEEP))
+    }
+
+    /// Starts a delivery on an idle channel.
+    fn start(
+        &self,
+        name: &str,
+        idle: &mut BTreeMap<String, Idle>,
+        running: &mut FuturesUnordered<Running>,
+        busy: &mut Vec<String>,
+    ) {
+        let plans = self.plans();
+        let Some(plan) = plans.iter().find(|plan| plan.name.as_str() == name) else { return };
+        let Some(Idle { channel, fingerprint, .. }) = idle.remove(name) else { return };
+        busy.push(name.to_owned());
+        let one = One {
+            dispatcher: self.clone(),
+            name: name.to_owned(),
+            heartbeat: plan.heartbeat,
+            timeout: plan.timeout,
+            fingerprint,
+        };
+        running.push(Box::pin(one.deliver(channel)));
     }
 
     fn finish(&self, finished: Finished, idle: &mut BTreeMap<String, Idle>, busy: &mut Vec<String>) {
@@ -309,6 +341,11 @@ impl Dispatcher {
         let last = Last { answer: answer.to_owned(), at: self.clock().now() };
         self.inner.last.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), last);
     }
+}
+
+/// Before when each idle channel is left alone.
+fn pauses(idle: &BTreeMap<String, Idle>) -> BTreeMap<String, Monotonic> {
+    idle.iter().map(|(name, held)| (name.clone(), held.not_before)).collect()
 }
 
 fn idle_of(plan: &Plan) -> Idle {
