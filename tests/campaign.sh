@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The long runs: what tests/run.sh does a few times, in large numbers, on the
-# optimised binary. Takes about half an hour.
+# optimised binary. Takes about an hour.
 #
-#   tests/campaign.sh [kills]
+#   tests/campaign.sh [kills] [kills under alerts]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,5 +13,9 @@ case ${CARGO_TARGET_DIR:-target} in /*) binary=$CARGO_TARGET_DIR/static/holdfast
 echo "== kill -9 at $kills random moments under load"
 HOLDFAST_KILLS=$kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
     cargo test --locked --test it -- --nocapture kill::
+alert_kills=${2:-1000}
+echo "== kill -9 at $alert_kills random moments while alerts are told to receivers in a bad mood"
+HOLDFAST_ALERT_KILLS=$alert_kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
+    cargo test --locked --test it -- --nocapture alert_kill::
 echo "== stored data: many more random cases"
 PROPTEST_CASES=2000 cargo test --locked --lib -- store::

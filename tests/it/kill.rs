@@ -9,20 +9,9 @@
 use std::time::{Duration, Instant};
 
 use crate::support::agent::{Agent, escape};
+use crate::support::random::Random;
 
 const TICK_MS: i64 = 1000;
-
-/// A small generator with a seed that is printed, so that a run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// Imports one sample and returns whether it was acknowledged.
 fn import(agent: &Agent, name: &str, value: usize, at_ms: i64) -> bool {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that linking is paid once.
 
+mod alert_kill;
 mod alerting;
 mod alertmanager_api;
 mod applications;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::{free_port, tools};
 pub struct MailServer {
     pub port: u16,
     server: Child,
-    output: BufReader<ChildStdout>,
+    output: Option<BufReader<ChildStdout>>,
 }
 
 impl MailServer {
@@ -37,7 +38,7 @@ impl MailServer {
             .stderr(Stdio::null())
             .spawn()
             .expect("start aiosmtpd");
-        let output = BufReader::new(server.stdout.take().expect("stdout"));
+        let output = server.stdout.take().map(BufReader::new);
         let mut mail = Self { port, server, output };
         assert_eq!(mail.line(), "ready");
         mail
@@ -45,8 +46,20 @@ impl MailServer {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line");
+        self.output.as_mut().expect("not collected").read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
+    }
+
+    /// Every message from here on, in a list that fills by itself; for whoever looks later.
+    pub fn collected(&mut self) -> Arc<Mutex<Vec<Value>>> {
+        let kept = Arc::<Mutex<Vec<Value>>>::default();
+        let (list, lines) = (kept.clone(), self.output.take());
+        std::thread::spawn(move || {
+            for line in lines.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+                list.lock().expect("not poisoned").push(serde_json::from_str(&line).expect("a message"));
+            }
+        });
+        kept
     }
 
     /// The next message that was taken; its `text` is as it came.

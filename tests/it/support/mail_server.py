@@ -1,12 +1,14 @@
 """A mail server (aiosmtpd) that writes every message it took as a line of JSON.
 
 Arguments: the port, then for STARTTLS the key and the certificate. `refused@` is no
-recipient here, `busy@` is not one now, `slow@` is never answered. With TLS the user `me`
+recipient here, `busy@` is not one now, `slow@` is never answered, `moody@` is sometimes
+busy, sometimes slow and mostly fine. With TLS the user `me`
 has the password `right-password` and must log in.
 """
 
 import asyncio
 import json
+import random
 import ssl
 import sys
 
@@ -23,9 +25,10 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("refused@"):
             return "550 5.1.1 no such user here"
-        if address.startswith("busy@"):
+        mood = random.random() if address.startswith("moody@") else 1
+        if address.startswith("busy@") or mood < 0.3:
             return "451 4.3.0 try again later"
-        if address.startswith("slow@"):
+        if address.startswith("slow@") or mood < 0.4:
             await asyncio.Event().wait()
         envelope.rcpt_tos.append(address)
         return "250 OK"
