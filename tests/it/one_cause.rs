@@ -70,6 +70,18 @@ async fn a_dead_database_is_one_message_however_long_it_is_dead_and_however_ofte
     }
 }
 
+#[tokio::test]
+async fn a_target_that_is_probed_seldom_is_one_message_too() {
+    // Every four minutes: it is known to be down long before its breaker opens.
+    let mut story = Story::with("").await;
+    let target = Probed::new(&story, "postgres", DATABASE);
+    probed(&mut story, &target, 20 * MINUTE, 4 * MINUTE, true, 0.01).await;
+    probed(&mut story, &target, HOUR, 4 * MINUTE, false, 0.01).await;
+    assert!(story.muted.contains("circuit_breaker_open"), "{:?} {:?}", story.fired, story.told());
+    probed(&mut story, &target, 2 * HOUR, 4 * MINUTE, true, 0.01).await;
+    story.assert_one_message_of("service_down");
+}
+
 const GIB: f64 = 1_073_741_824.0;
 
 /// So many steps with a filesystem of 100 GiB this full.

@@ -121,6 +121,8 @@ pub struct Notifier {
     subjects: BTreeMap<String, Subject>,
     /// Ids of the alerts of each rule and label set.
     episodes: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Rules whose alerts hang on those of a rule, or did.
+    children: BTreeMap<String, BTreeSet<String>>,
     rows: Rows,
     /// Alerts whose telling changed.
     changed: BTreeSet<String>,
@@ -148,6 +150,7 @@ impl Notifier {
             silences: restored.silences.into_iter().map(CompiledSilence::new).collect(),
             subjects: BTreeMap::new(),
             episodes: BTreeMap::new(),
+            children: BTreeMap::new(),
             rows: Rows::default(),
             changed: BTreeSet::new(),
             undeliverable: Vec::new(),
@@ -201,6 +204,8 @@ impl Notifier {
     pub fn set_policy(&mut self, alert: &str, policy: &Arc<Policy>) {
         if let Some(subject) = self.subjects.get_mut(alert) {
             subject.policy = policy.clone();
+            let rule = subject.shown.rule.clone();
+            self.note_parents(&rule, policy);
             self.wake = AT_ONCE;
         }
     }
@@ -296,7 +301,17 @@ impl Notifier {
         self.subjects.get(alert).map(|subject| &subject.telling)
     }
 
+    fn note_parents(&mut self, rule: &str, policy: &Policy) {
+        for parent in &policy.depends_on {
+            let children = self.children.entry(parent.rule.clone()).or_default();
+            if !children.contains(rule) {
+                children.insert(rule.to_owned());
+            }
+        }
+    }
+
     fn insert(&mut self, subject: Subject) {
+        self.note_parents(&subject.shown.rule, &subject.policy);
         let ids = self.episodes.entry(subject.place()).or_default();
         ids.insert(subject.id().to_owned());
         self.subjects.insert(subject.id().to_owned(), subject);

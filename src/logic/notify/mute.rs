@@ -7,6 +7,9 @@
 //! ended, its children stay muted for as long as their expressions look back, because
 //! until then they see the outage that is over.
 //!
+//! And a parent that fires only after a child was told of, because it takes longer to be
+//! sure, is muted by that child: its cause is known.
+//!
 //! One would get it wrong by waiting without a bound: two rules that name each other as
 //! parents would wait for each other for ever.
 
@@ -89,6 +92,7 @@ impl Notifier {
     pub(super) fn mutes(&self, subject: &Subject, now: Timestamp) -> Muted {
         let mut muted = self.silenced(subject, now);
         self.inhibit(subject, now, MOST_GENERATIONS, &mut muted);
+        muted.inhibited_by.extend(self.forestalled(subject).map(|child| child.id().to_owned()));
         muted
     }
 
@@ -111,6 +115,9 @@ impl Notifier {
             if parent.id() == child.id() || !is_explained(child, parent, how) {
                 continue;
             }
+            if self.forestalled(parent).any(|first| first.id() == child.id()) {
+                continue;
+            }
             let known = match parent.state {
                 AlertState::Pending => Known::NotYet,
                 AlertState::Firing | AlertState::Recovering => self.known(parent, now, generations),
@@ -131,6 +138,25 @@ impl Notifier {
         }
     }
 
+    /// Children that people were told of before `parent` fired: what is as bad and has the
+    /// same cause is no news. Of a parent that people know of there are none.
+    fn forestalled<'a>(&'a self, parent: &'a Subject) -> impl Iterator<Item = &'a Subject> {
+        let known = parent.telling.channels.iter().any(|told| told.fired)
+            || self.rows.about(parent.id()).next().is_some();
+        let rules = self.children.get(&parent.shown.rule).filter(|_| !known).into_iter().flatten();
+        let told = |child: &&Subject| child.is_live() && child.telling.channels.iter().any(|told| told.fired);
+        let related = |child: &&Subject| {
+            let depends = |how: &&Parent| how.rule == parent.shown.rule;
+            let mut ways = child.policy.depends_on.iter().filter(depends);
+            child.shown.severity >= parent.peak
+                && ways.any(|how| are_related(&child.shown.labels, &parent.shown.labels, &how.on))
+        };
+        rules
+            .flat_map(|rule| self.of_rule(rule))
+            .filter(told)
+            .filter(move |child| child.id() != parent.id() && related(child))
+    }
+
     fn parents<'a>(&'a self, child: &'a Subject) -> impl Iterator<Item = (&'a Subject, &'a Parent)> {
         child
             .policy
@@ -146,7 +172,7 @@ impl Notifier {
             return Known::Yes;
         }
         let mut muted = self.silenced(subject, now);
-        if muted.is_muted() || subject.flapping {
+        if muted.is_muted() || subject.flapping || self.forestalled(subject).next().is_some() {
             return Known::Yes;
         }
         if generations > 0 {
