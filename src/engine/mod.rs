@@ -9,6 +9,7 @@ pub mod flusher;
 pub mod operations;
 pub mod prober;
 pub mod reports;
+pub mod rule_import;
 pub mod sampler;
 pub mod settings;
 pub mod task_keeper;

@@ -8,6 +8,7 @@
 //! would show something that is not so. Secrets are sealed on their way to the store and
 //! opened on their way from it; here and in the parts that use them they are in clear.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,9 @@ use crate::runtime::bus::Bus;
 use crate::runtime::seal::{SealError, Sealer};
 use crate::runtime::supervisor::{Phase, Supervisor};
 use crate::store::{Change, Store, StoreError, Write};
+
+/// Bytes of one field of an audit row; an import changes thousands of keys.
+const LONGEST_AUDIT: usize = 16 * 1024;
 
 /// Keys that are read once, at the start; a change waits for the next one.
 const AT_START: [&str; 14] = [
@@ -356,7 +360,7 @@ impl Settings {
             at,
             who: who.clone(),
             action: String::from("config.apply"),
-            object: applied.changed.join(", "),
+            object: listed(applied.changed.iter().cloned(), ", "),
             detail: detail(&before, &next, &applied.changed),
         };
         let writes = vec![Write::PutOverlay(next.overlay.to_stored())];
@@ -399,7 +403,7 @@ impl Settings {
                 at: self.inner.clock.now(),
                 who: who.to_owned(),
                 action: String::from("config.reload"),
-                object: applied.changed.join(", "),
+                object: listed(applied.changed.iter().cloned(), ", "),
                 detail: detail(&before, &next, &applied.changed),
             };
             store.commit(Change { writes: Vec::new(), audit: Some(audit) }).await?;
@@ -506,16 +510,35 @@ fn compare(before: &Loaded, after: &Loaded) -> Applied {
     Applied { etag: view::etag(after), changed, restart }
 }
 
-/// `storage.cap: 64MiB -> 128MiB`, secrets masked.
+/// `storage.cap: 64MiB -> 128MiB`, secrets masked; of very much only the beginning.
 fn detail(before: &Loaded, after: &Loaded, changed: &[String]) -> String {
     let (before, after) = (view::values(before), view::values(after));
-    let value = |views: &[ValueView], key: &str| {
-        let view = views.iter().find(|view| view.key == key);
-        view.map_or_else(|| String::from("nothing"), |view| view.value.to_string())
+    let by_key = |views: Vec<ValueView>| {
+        views.into_iter().map(|view| (view.key.clone(), view)).collect::<HashMap<_, _>>()
     };
-    let parts: Vec<_> = changed
-        .iter()
-        .map(|key| format!("{key}: {} -> {}", value(&before, key), value(&after, key)))
-        .collect();
-    parts.join("; ")
+    let (before, after) = (by_key(before), by_key(after));
+    let value = |views: &HashMap<String, ValueView>, key: &String| {
+        views.get(key).map_or_else(|| String::from("nothing"), |view| view.value.to_string())
+    };
+    let parts = changed.iter().map(|key| format!("{key}: {} -> {}", value(&before, key), value(&after, key)));
+    listed(parts, "; ")
+}
+
+/// `parts` in one text; where it becomes too long, how many more there are.
+fn listed(parts: impl Iterator<Item = String>, between: &str) -> String {
+    let (mut text, mut left_out) = (String::new(), 0);
+    for part in parts {
+        if left_out > 0 || text.len() + part.len() > LONGEST_AUDIT {
+            left_out += 1;
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(&part);
+    }
+    if left_out > 0 {
+        text.push_str(&format!("{between}and {left_out} more"));
+    }
+    text
 }

@@ -6,6 +6,8 @@
 //! it wrong by keeping such tables elsewhere: they would have no origin, and no place in
 //! what is exported.
 
+use std::collections::HashMap;
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -61,23 +63,8 @@ impl Section<'_> {
     /// What was set at run time, as a patch that takes all of it away.
     fn unset(&self, app: &App) -> Body {
         let own = self.key();
-        let mut patch = Value::Object(Map::new());
-        let set = app.services.settings.show().values;
-        let set = set.iter().filter(|view| matches!(view.origin, Origin::Runtime { .. }));
-        let loaded = app.services.settings.loaded();
-        // What does not open is shown nowhere, and was set all the same.
-        let locked = loaded.overlay.locked(&own).map(|(key, _)| key);
-        for key in set.map(|view| Key::parse(&view.key)).chain(locked) {
-            if !key.is_within(&own) || key.last() == "name" {
-                continue;
-            }
-            let below = key.0[own.0.len()..].iter().map(Step::text);
-            *below.fold(&mut patch, |patch, step| &mut patch[step]) = Value::Null;
-        }
-        match patch {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        }
+        let keys = runtime_keys(app, &own);
+        unset(&own, &keys)
     }
 
     /// Applies a patch of the section, which `make` builds from what is in force.
@@ -90,19 +77,11 @@ impl Section<'_> {
         author: &Author,
         make: impl Fn() -> Result<Value, Problem>,
     ) -> Result<(), Problem> {
-        let settings = &app.services.settings;
-        for _ in 0..TRIES {
-            let etag = settings.etag();
+        let patch = || {
             let patch = json!({ self.name: make()? });
-            let patch = self.list.iter().rev().fold(patch, |below, step| json!({ *step: below }));
-            match settings.apply(patch, &etag, author.clone()).await {
-                Err(ApplyError::Stale { .. }) => {}
-                Err(error) => return Err(self.own_pointers(error.into())),
-                Ok(_) => return Ok(()),
-            }
-        }
-        let detail = "the configuration is being changed by others: try again";
-        Err(Problem::new(StatusCode::CONFLICT, "busy", detail).retry_after(1))
+            Ok(self.list.iter().rev().fold(patch, |below, step| json!({ *step: below })))
+        };
+        apply(app, author, patch).await.map_err(|problem| self.own_pointers(problem))
     }
 
     /// `/target/postgres[pg1]/host` is `/host` in the body that was sent.
@@ -115,6 +94,70 @@ impl Section<'_> {
         }
         problem
     }
+}
+
+/// Keys within `above` that were set at run time.
+fn runtime_keys(app: &App, above: &Key) -> Vec<Key> {
+    let set = app.services.settings.show().values;
+    let set = set.iter().filter(|view| matches!(view.origin, Origin::Runtime { .. }));
+    let set = set.map(|view| Key::parse(&view.key)).filter(|key| key.is_within(above));
+    let loaded = app.services.settings.loaded();
+    // What does not open is shown nowhere, and was set all the same.
+    let locked = loaded.overlay.locked(above).map(|(key, _)| key);
+    set.chain(locked).collect()
+}
+
+/// A patch of the section `own` that takes `keys` away.
+fn unset(own: &Key, keys: &[Key]) -> Body {
+    let mut patch = Value::Object(Map::new());
+    for key in keys.iter().filter(|key| key.0.len() > own.0.len() && key.last() != "name") {
+        let below = key.0[own.0.len()..].iter().map(Step::text);
+        *below.fold(&mut patch, |patch, step| &mut patch[step]) = Value::Null;
+    }
+    match patch {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// [`Section::whole`] for many sections of a list of tables, by name: one patch.
+pub fn whole_of_all<'a>(app: &App, list: &str, bodies: impl Iterator<Item = (&'a str, &'a Body)>) -> Value {
+    let list = Key::default().key(list);
+    let mut set: HashMap<String, Vec<Key>> = HashMap::new();
+    for key in runtime_keys(app, &list) {
+        if let Some(name) = key.0.get(list.0.len()).map(|step| step.text().to_owned()) {
+            set.entry(name).or_default().push(key);
+        }
+    }
+    let patch = bodies.map(|(name, body)| {
+        let keys = set.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut patch = Value::Object(unset(&list.item(name), keys));
+        lay_over(&mut patch, &Value::Object(body.clone()));
+        (name.to_owned(), patch)
+    });
+    Value::Object(patch.collect())
+}
+
+/// Puts a patch in force that `make` builds from what is in force.
+///
+/// # Errors
+/// What `make` or the configuration says; nothing was changed.
+pub async fn apply(
+    app: &App,
+    author: &Author,
+    make: impl Fn() -> Result<Value, Problem>,
+) -> Result<(), Problem> {
+    let settings = &app.services.settings;
+    for _ in 0..TRIES {
+        let etag = settings.etag();
+        match settings.apply(make()?, &etag, author.clone()).await {
+            Err(ApplyError::Stale { .. }) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
+    let detail = "the configuration is being changed by others: try again";
+    Err(Problem::new(StatusCode::CONFLICT, "busy", detail).retry_after(1))
 }
 
 /// 422 for one member of the body.

@@ -31,6 +31,7 @@ mod postgres;
 mod prometheus;
 mod redis;
 mod reports;
+mod rule_import;
 mod rules;
 mod seal;
 mod settings;

@@ -18,6 +18,7 @@ pub mod monitoring;
 pub mod pings;
 pub mod query;
 pub mod reports;
+pub mod rule_import;
 pub mod rules;
 pub mod series;
 pub mod silences;
@@ -41,6 +42,7 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(deliveries::routes())
         .merge(rules::routes())
         .merge(silences::routes())
+        .merge(rule_import::routes())
         .merge(channels::routes())
         .merge(events::routes())
         .merge(series::routes())
