@@ -11,6 +11,7 @@ pub mod health;
 pub mod notify;
 pub mod openmetrics;
 pub mod operations;
+pub mod replay;
 pub mod reports;
 pub mod rule_file;
 pub mod rule_test;

@@ -225,3 +225,11 @@ pub struct RuleOf {
     pub rule: Rule,
     pub variants: Vec<Variant>,
 }
+
+impl RuleOf {
+    /// Place of the first variant for the labels whose values `value` tells.
+    pub fn variant<'a>(&self, value: impl Fn(&str) -> &'a str) -> Option<usize> {
+        let matches = |variant: &Variant| variant.labels.iter().all(|(name, wanted)| value(name) == wanted);
+        self.variants.iter().position(matches)
+    }
+}

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use holdfast::base::time::Clock as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
+use crate::support::client::Ask;
 
 const RULE: &str = "[[rule]]\nname = 'hot'\nexpr = 'temperature'\nop = '>'\nlevels = { medium = 50, critical = 80 }\n\
                     clear_margin = 5\ntitle = '{{ $labels.room }} is at {{ $value }}'\n";
@@ -40,4 +41,68 @@ async fn an_alert_rises_falls_and_ends_as_one() {
     let stored = app.store().alerts().unwrap();
     let steps: Vec<_> = stored[0].steps.iter().map(|step| json!(step.what)).collect();
     assert_eq!(steps, [json!("fired"), json!("worsened"), json!("eased"), json!("resolved")]);
+}
+
+/// An hour by minutes: calm, then ten minutes at 60, five at 90, calm again, and 60 at the end.
+fn an_hour(app: &TestApp) {
+    for minute in 0..60 {
+        let value = match minute {
+            10..20 => 60.0,
+            20..25 => 90.0,
+            55.. => 60.0,
+            _ => 20.0,
+        };
+        let at = app.clock.now().minus(Duration::from_secs(60 * (59 - minute)));
+        app.sample(at, &[("temperature", &[("room", "attic")], value)]);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_says_what_a_rule_would_have_done() {
+    let app = TestApp::with(RULE).await;
+    an_hour(&app);
+    let path = "/api/v1/monitoring/rules/hot/replay?last=1h";
+    let answer = app.ask(Ask::post(path, "application/json", "")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!((&body["step"], &body["widened"]), (&json!("1s"), &json!(false)), "{body}");
+    let totals = &body["totals"];
+    assert_eq!(
+        (&totals["firings"], &totals["worsened"], &totals["resolves"], &totals["flaps"]),
+        (&json!(2), &json!(1), &json!(1), &json!(0)),
+        "{body}"
+    );
+    // Fifteen minutes, and the last four.
+    let firing = totals["firing_seconds"].as_f64().unwrap();
+    assert!((firing - 19.0 * 60.0).abs() < 5.0, "{body}");
+    assert_eq!(body["notifications"], json!({"firing": 2, "worsened": 1, "resolved": 1}), "{body}");
+    assert_eq!(body["instances"][0]["labels"]["room"], "attic");
+    assert_eq!(body["instances"][0]["peak"], "critical");
+    let episodes = body["episodes"].as_array().unwrap();
+    assert_eq!((episodes.len(), &episodes[1]["ended_at"]), (2, &json!(null)), "{body}");
+    assert!(app.alerting().alerts().is_empty(), "a replay raises nothing");
+
+    // With a limit that is not stored, and further back than the step of the rule allows.
+    let tried = json!({"name": "tried", "expr": "temperature", "levels": {"high": 80}, "for": "10m"});
+    let ask = |query: &str, body: &Value| {
+        Ask::post(
+            &format!("/api/v1/monitoring/rules/replay{query}"),
+            "application/json",
+            body.to_string(),
+        )
+    };
+    let body = app.ask(ask("", &tried)).await.json();
+    assert_eq!((&body["totals"]["firings"], &body["widened"]), (&json!(0), &json!(true)), "{body}");
+    assert_eq!(body["step"], "1m1s");
+    let steps = body["steps"].as_u64().unwrap();
+    assert!(steps <= 10_000 && body["samples"].as_u64().unwrap() > 50, "{body}");
+
+    let wrong = json!({"name": "tried", "expr": "temperature >", "levels": {"high": 80}});
+    let refused = app.ask(ask("", &wrong)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (422, "bad_rule"));
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/expr");
+    let refused = app.ask(ask("?last=9999d", &tried)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (400, "bad_parameter"));
+    let missing = app.ask(Ask::post("/api/v1/monitoring/rules/none/replay", "application/json", "")).await;
+    assert_eq!(missing.problem(), "not_found");
 }

@@ -249,6 +249,14 @@ pub fn rules(
     (rules, recordings)
 }
 
+/// The rule that one section means, over the shipped rule of its name if there is one.
+pub fn one(section: &RuleSection, wrong: &mut dyn FnMut(&str, String)) -> Option<Built> {
+    match shipped().iter().find(|lower| lower.name == section.name) {
+        Some(lower) => built(&laid_over(lower, section), true, wrong),
+        None => built(section, false, wrong),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

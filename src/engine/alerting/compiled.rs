@@ -47,6 +47,10 @@ impl Timed {
         Ok(Self { expr, every, lookback, due: None })
     }
 
+    pub const fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
     /// Between two evaluations.
     pub const fn every(&self) -> Duration {
         self.every
@@ -111,7 +115,9 @@ pub struct Evaluated {
 }
 
 impl Compiled {
-    fn new(of: Arc<RuleOf>) -> Result<Self, String> {
+    /// # Errors
+    /// Its expression cannot be read; the configuration has refused it before.
+    pub fn new(of: Arc<RuleOf>) -> Result<Self, String> {
         let timed = Timed::new(&of.rule.expr, of.rule.every)?;
         Ok(Self { of, timed, keys: HashMap::new() })
     }

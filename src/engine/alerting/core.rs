@@ -95,7 +95,8 @@ pub struct Core {
     pub silent: BTreeSet<String>,
 }
 
-fn settings_of(compiled: &Compiled, start_grace: Duration) -> Settings {
+/// How the life cycle reads a rule's answers.
+pub fn settings_of(compiled: &Compiled, start_grace: Duration) -> Settings {
     let (falling, threshold) = compiled.comparison();
     Settings { lookback: start_grace, falling, threshold, ..Settings::default() }
 }
@@ -108,11 +109,6 @@ fn states(compiled: &Compiled, start_grace: Duration) -> (RuleState, Vec<Option<
     (state(&of.rule), variants)
 }
 
-/// The first variant for these labels.
-fn variant_of<'a>(of: &RuleOf, value: impl Fn(&str) -> &'a str) -> Option<usize> {
-    of.variants.iter().position(|variant| variant.labels.iter().all(|(name, wanted)| value(name) == wanted))
-}
-
 impl Judged {
     fn all(&mut self) -> impl Iterator<Item = &mut RuleState> {
         std::iter::once(&mut self.base).chain(self.variants.iter_mut().flatten())
@@ -121,7 +117,7 @@ impl Judged {
     /// The state that an alert with these labels belongs to.
     fn place(&mut self, labels: &BTreeMap<String, String>) -> &mut RuleState {
         let value = |name: &str| labels.get(name).map_or("", String::as_str);
-        match variant_of(&self.of, value).and_then(|place| self.variants.get_mut(place)) {
+        match self.of.variant(value).and_then(|place| self.variants.get_mut(place)) {
             Some(Some(state)) => state,
             _ => &mut self.base,
         }
@@ -272,7 +268,7 @@ impl Core {
                 Ok(samples) => {
                     let mut parts: Vec<Vec<Answered>> = vec![Vec::new(); judged.of.variants.len() + 1];
                     for sample in samples {
-                        let place = variant_of(&judged.of, |name| sample.labels.value(name));
+                        let place = judged.of.variant(|name| sample.labels.value(name));
                         parts[place.map_or(0, |place| place + 1)].push(sample);
                     }
                     let mut parts = parts.into_iter();

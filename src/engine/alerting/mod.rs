@@ -17,6 +17,7 @@ mod core;
 pub mod dispatch;
 mod figures;
 mod recovery;
+pub mod replay;
 mod source;
 mod text;
 

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod monitoring;
 pub mod pings;
 pub mod query;
+pub mod replay;
 pub mod reports;
 pub mod rule_import;
 pub mod rules;
@@ -43,6 +44,7 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(rules::routes())
         .merge(silences::routes())
         .merge(rule_import::routes())
+        .merge(replay::routes())
         .merge(channels::routes())
         .merge(events::routes())
         .merge(series::routes())
