@@ -5,6 +5,7 @@
 //! so whatever a command shows can be had by any client. Exit codes are in
 //! [`exit`].
 
+pub mod alerts;
 pub mod breaker;
 pub mod client;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod import;
 pub mod output;
 pub mod query;
 pub mod rules;
+pub mod rules_agent;
 pub mod run;
 pub mod setup;
 pub mod status;
@@ -79,7 +81,10 @@ enum Command {
     Breaker(breaker::BreakerCommand),
     /// Ask for series by a selector
     Query(query::QueryArguments),
-    /// Check or test rule files of Prometheus, without the agent
+    /// List alerts, acknowledge or resolve one, or raise one as a test
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
+    /// Check and test rule files of Prometheus; list, import and replay the agent's rules
     #[command(subcommand)]
     Rules(rules::RulesCommand),
     /// Put OpenMetrics text with timestamps into the history
@@ -126,7 +131,8 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Targets(command) => targets::targets(command, global, surroundings),
         Command::Breaker(command) => breaker::breaker(command, global, surroundings),
         Command::Query(query) => query::query(query, global, surroundings),
-        Command::Rules(command) => rules::rules(command, global),
+        Command::Alerts(command) => alerts::alerts(command, global, surroundings),
+        Command::Rules(command) => rules::rules(command, global, surroundings),
         Command::Import(import) => import::import(import, global, surroundings),
         Command::Completions { shell } => completions(*shell),
         Command::Version => version(global),

@@ -1,4 +1,5 @@
-//! `holdfast rules`: rule files of Prometheus, checked and tested without the agent.
+//! `holdfast rules`: rule files of Prometheus, checked and tested without the agent; what
+//! asks the agent is in [`rules_agent`].
 //!
 //! `test` reads promtool's unit-test files; what it prints of a failed case is what
 //! promtool prints, with the place in the file before it. Cases that need what we do not
@@ -14,6 +15,8 @@ use super::Global;
 use super::exit::{CONFIGURATION, Done, FAILED, Failure, OK};
 use super::glob::expand;
 use super::output::{note, print, print_json};
+use super::rules_agent;
+use super::surroundings::Surroundings;
 use crate::base::prometheus_duration::show;
 use crate::logic::rule_file::{self, RuleFile};
 use crate::logic::rule_test::{self, Outcome, Subject, TestFile, Verdict};
@@ -25,6 +28,12 @@ pub enum RulesCommand {
     Test(FilesArguments),
     /// Check rule files of Prometheus
     Lint(FilesArguments),
+    /// List the rules of the agent
+    Ls,
+    /// Take over rule files of Prometheus into the agent
+    Import(rules_agent::ImportArguments),
+    /// Say what a rule of the agent would have done on the stored history
+    Replay(rules_agent::ReplayArguments),
 }
 
 #[derive(Args, Debug)]
@@ -35,11 +44,14 @@ pub struct FilesArguments {
 }
 
 /// # Errors
-/// A file cannot be read.
-pub fn rules(command: &RulesCommand, global: &Global) -> Done {
+/// A file cannot be read, or the agent that is asked refused.
+pub fn rules(command: &RulesCommand, global: &Global, surroundings: &Surroundings) -> Done {
     match command {
         RulesCommand::Test(arguments) => test(&arguments.files, global),
         RulesCommand::Lint(arguments) => lint(&arguments.files, global),
+        RulesCommand::Ls => rules_agent::list(global, surroundings),
+        RulesCommand::Import(arguments) => rules_agent::import(arguments, global, surroundings),
+        RulesCommand::Replay(arguments) => rules_agent::replay(arguments, global, surroundings),
     }
 }
 

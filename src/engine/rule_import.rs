@@ -110,11 +110,9 @@ fn keys(group: &RuleGroup, of: &PromRule, name: &str) -> Map<String, Value> {
         put("alert", json!(of.name));
     }
     put("expr", json!(of.text.trim()));
-    for (key, time) in [
-        ("for", of.hold),
-        ("keep_firing_for", of.keep_firing),
-        ("every", group.interval.unwrap_or_default()),
-    ] {
+    for (key, time) in
+        [("for", of.hold), ("keep_firing_for", of.keep_firing), ("every", group.interval.unwrap_or_default())]
+    {
         if !time.is_zero() {
             put(key, json!(Span(time).to_string()));
         }

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{
-    About, Author, Change, Input, News, Now, RuleState, Sample, Settings, Texts, WHOLE_RULE,
-};
+use super::alert::{About, Author, Change, Input, News, Now, RuleState, Sample, Settings, Texts, WHOLE_RULE};
 use super::notify::{self, Notifier, Occurrence, Outcome, Policy, Restored, Use};
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::alert::{Alert, AlertState, Happening};
@@ -140,7 +138,8 @@ impl Replay {
             }
         }
         let mut changes = Vec::new();
-        let states = std::iter::once(Some(&mut self.base)).chain(self.variants.iter_mut().map(Option::as_mut));
+        let states =
+            std::iter::once(Some(&mut self.base)).chain(self.variants.iter_mut().map(Option::as_mut));
         for (state, part) in states.zip(&parts) {
             let Some(state) = state else { continue };
             let samples: Vec<Sample<'_>> =
@@ -217,10 +216,11 @@ impl Replay {
     fn count(&mut self, change: &Change, at: Timestamp) {
         let News::Step(what) = change.news else { return };
         let alert = &change.alert;
-        let tally = self.done.instances.entry(alert.key.clone()).or_insert_with(|| Tally {
-            labels: alert.labels.clone(),
-            ..Tally::default()
-        });
+        let tally = self
+            .done
+            .instances
+            .entry(alert.key.clone())
+            .or_insert_with(|| Tally { labels: alert.labels.clone(), ..Tally::default() });
         match what {
             Happening::Fired => tally.firings += 1,
             Happening::Relapsed => tally.relapses += 1,

@@ -85,11 +85,7 @@ async fn a_replay_says_what_a_rule_would_have_done() {
     // With a limit that is not stored, and further back than the step of the rule allows.
     let tried = json!({"name": "tried", "expr": "temperature", "levels": {"high": 80}, "for": "10m"});
     let ask = |query: &str, body: &Value| {
-        Ask::post(
-            &format!("/api/v1/monitoring/rules/replay{query}"),
-            "application/json",
-            body.to_string(),
-        )
+        Ask::post(&format!("/api/v1/monitoring/rules/replay{query}"), "application/json", body.to_string())
     };
     let body = app.ask(ask("", &tried)).await.json();
     assert_eq!((&body["totals"]["firings"], &body["widened"]), (&json!(0), &json!(true)), "{body}");

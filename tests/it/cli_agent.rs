@@ -73,3 +73,59 @@ async fn a_url_needs_a_token_that_may() {
     assert_eq!(run(&app, &home, &import, Some(app.admin.expose())).await.code, 0);
     assert_eq!(run(&app, &home, &["targets", "ls", "--url", &url], None).await.code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_follows_an_alert() {
+    let app = TestApp::with(FILE).await;
+    let home = Home::new();
+    let ls = run(&app, &home, &["alerts", "ls"], None).await;
+    assert_eq!((ls.code, ls.output.as_str(), ls.error.as_str()), (0, "", "no such alert\n"));
+    let test = run(&app, &home, &["alerts", "test", "--severity", "high", "--title", "Drill"], None).await;
+    assert_eq!(test.code, 0, "{test:?}");
+    let id = test.output.lines().next().unwrap().to_owned();
+    let ls = run(&app, &home, &["alerts", "ls", "--severity", "high"], None).await;
+    let line = ls.output.lines().nth(1).unwrap();
+    assert!(line.starts_with(&id) && line.contains("firing") && line.ends_with("Drill"), "{ls:?}");
+    let ack = run(&app, &home, &["alerts", "ack", &id, "--comment", "on it"], None).await;
+    assert!(ack.code == 0 && ack.output.contains("high: Drill acknowledged by"), "{ack:?}");
+    let show = run(&app, &home, &["alerts", "show", &id], None).await;
+    assert!(show.output.contains("on it") && show.output.contains("acknowledged"), "{show:?}");
+    let bad = run(&app, &home, &["alerts", "ack", &id, "--until", "soon"], None).await;
+    assert!(bad.code == 1 && bad.error.contains("`soon` is not a time"), "{bad:?}");
+    let over = run(&app, &home, &["alerts", "resolve", &id, "--notes", "done", "--json"], None).await;
+    assert_eq!(over.json()["state"], "resolved", "{over:?}");
+    assert_eq!(run(&app, &home, &["alerts", "ls"], None).await.output, "");
+    let all = run(&app, &home, &["alerts", "ls", "--state", "all"], None).await;
+    assert!(all.output.contains(&id), "{all:?}");
+    assert_eq!(run(&app, &home, &["alerts", "show", "none"], None).await.code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_imported_listed_and_replayed() {
+    let app = TestApp::with(FILE).await;
+    let home = Home::new();
+    let text = "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: temperature > 50, for: 2m}\n";
+    home.write("hot.yml", text);
+    home.write("bad.yml", &text.replace("temperature >", "temperature >>"));
+    let both = run(&app, &home, &["rules", "import", "hot.yml", "bad.yml"], None).await;
+    assert!(both.code == 1 && both.error.contains("bad.yml: ") && both.error.contains("4:"), "{both:?}");
+    let ls = run(&app, &home, &["rules", "ls"], None).await;
+    assert!(ls.output.contains("storage_capacity") && !ls.output.contains("Hot"), "{ls:?}");
+    let dry = run(&app, &home, &["rules", "import", "--dry-run", "hot.yml"], None).await;
+    assert_eq!(dry.output, "hot.yml: would be 1 created, 0 changed, 0 unchanged\n  created Hot\n", "{dry:?}");
+    let import = run(&app, &home, &["rules", "import", "hot.yml"], None).await;
+    assert_eq!(import.output, "hot.yml: 1 created, 0 changed, 0 unchanged\n  created Hot\n");
+    let again = run(&app, &home, &["rules", "import", "hot.yml", "--json"], None).await;
+    assert_eq!(again.json()["files"][0]["import"]["unchanged"], 1, "{again:?}");
+    assert!(run(&app, &home, &["rules", "ls"], None).await.output.contains("Hot"));
+
+    for minute in 0..10 {
+        let at = holdfast::base::time::Timestamp(crate::support::app::NOW.millis() - (9 - minute) * 60_000);
+        app.sample(at, &[("temperature", &[("room", "attic")], 60.0)]);
+    }
+    let replay = run(&app, &home, &["rules", "replay", "Hot", "--last", "10m"], None).await;
+    assert!(replay.code == 0 && replay.output.contains("fired 1 times"), "{replay:?}");
+    assert!(replay.output.contains("messages to one channel: 1 (1 firing)"), "{replay:?}");
+    assert!(replay.output.lines().last().unwrap().starts_with("room=attic"), "{replay:?}");
+    assert_eq!(run(&app, &home, &["rules", "replay", "none"], None).await.code, 1);
+}

@@ -222,3 +222,60 @@ async fn which_bucket_is_meant_is_said_or_asked() {
     assert_eq!(two.get("/api/health/config?target=other").await.json()["serviceName"], "other");
     assert_eq!(two.get("/api/health/config?target=none").await.problem(), "not_found");
 }
+
+#[tokio::test]
+async fn each_family_lists_alerts_in_its_own_words() {
+    let app = TestApp::with("[[rule]]\nname = 'hot'\nexpr = 'temperature'\nlevels = { high = 80 }\n").await;
+    app.sample(app.clock.now(), &[("temperature", &[("room", "attic")], 90.0)]);
+    app.round().await;
+    let test =
+        Ask::post("/test-alert", "application/json", r#"{"severity":"EMERGENCY","title":"Only a test"}"#);
+    assert_eq!(app.ask(test.clone()).await.status, 401);
+    let raised = app.ask_as_admin(test).await;
+    let alert = raised.json();
+    assert_eq!((raised.status, &alert["severity"]), (201, &json!("EMERGENCY")), "{alert}");
+    let id = alert["id"].as_str().unwrap().to_owned();
+
+    let list = app.get("/alerts").await.json();
+    assert_eq!((&list["total"], list["alerts"].as_array().unwrap().len()), (&json!(2), 2), "{list}");
+    for (query, expected) in [
+        ("severity=WARNING", Some("HIGH")),
+        ("severity=EMERGENCY", Some("CRITICAL")),
+        ("severity=CRITICAL", None),
+        ("source=test", Some("CRITICAL")),
+        ("state=resolved", None),
+        ("since=2100-01-01T00:00:00Z", None),
+    ] {
+        let found = app.get(&format!("/alerts?{query}")).await.json();
+        let level = found["alerts"][0]["severity_level"].as_str().map(str::to_owned);
+        let level = level.and_then(|word| holdfast::model::severity::Severity::parse(&word));
+        assert_eq!(level.map(|level| level.facility_word()), expected, "{query}: {found}");
+    }
+    assert_eq!(app.get("/alerts?limit=1").await.json()["alerts"].as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/alerts?severity=loud").await.problem(), "bad_parameter");
+
+    let facility = app.get("/api/monitoring/alerts").await.json();
+    assert_eq!(facility, app.get("/monitoring/alerts").await.json());
+    let all = facility["alerts"].as_array().unwrap();
+    let hot = all.iter().find(|alert| alert["type"] == "hot").unwrap();
+    assert_eq!(
+        (&facility["count"], &hot["severity"], &hot["metric"], &hot["value"], &hot["threshold"]),
+        (&json!(2), &json!("HIGH"), &json!("temperature"), &json!(90.0), &json!(80.0)),
+        "{facility}"
+    );
+
+    let acknowledge =
+        |id: &str| Ask::post(&format!("/api/monitoring/alerts/{id}/acknowledge"), "application/json", "");
+    let first = app.ask_as_admin(acknowledge(&id)).await.json();
+    assert_eq!((&first["success"], &first["alert_id"]), (&json!(true), &json!(id)), "{first}");
+    assert!(first["acknowledged_at"].is_string(), "{first}");
+    app.clock.advance(Duration::from_secs(5));
+    assert_eq!(app.ask_as_admin(acknowledge(&id)).await.json(), first, "twice is the same answer");
+    assert_eq!(app.ask_as_admin(acknowledge("none")).await.problem(), "not_found");
+
+    let resolve = Ask::post(&format!("/alerts/{id}/resolve"), "application/json", r#"{"comment":"seen"}"#);
+    let resolved = app.ask_as_admin(resolve.clone()).await.json();
+    assert_eq!(resolved["state"], "resolved", "{resolved}");
+    assert_eq!(app.ask_as_admin(resolve).await.status, 200);
+    assert_eq!(app.get("/api/monitoring/alerts").await.json()["count"], 1);
+}

@@ -1,4 +1,5 @@
-//! The gateway family: `/health/comprehensive`, every part with what is known of it.
+//! The gateway family: `/health/comprehensive`, every part with what is known of it, and
+//! `/monitoring/alerts`.
 //!
 //! It answers from the last outcomes and asks nobody, so a target that hangs does not
 //! delay it. One would get it wrong by probing when asked: whoever watches the health
@@ -13,6 +14,7 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::facility::{FacilityAlerts, active};
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
@@ -26,7 +28,7 @@ use crate::model::target::TargetStatus;
 use crate::store::StoreStats;
 
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(comprehensive))
+    OpenApiRouter::default().routes(routes!(comprehensive)).routes(routes!(alerts))
 }
 
 /// What one kind of target is together, with the latencies of its operations.
@@ -154,4 +156,17 @@ fn latencies<'a>(targets: impl Iterator<Item = &'a TargetStatus>) -> BTreeMap<St
 fn count(targets: &[TargetStatus]) -> BTreeMap<&'static str, usize> {
     let in_state = |state| targets.iter().filter(|target| target.breaker == state).count();
     BreakerState::ALL.into_iter().map(|state| (state.word(), in_state(state))).collect()
+}
+
+/// The active alerts, newest first.
+#[utoipa::path(
+    get, path = "/monitoring/alerts", tag = "alerts",
+    security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
+    responses((status = 200, body = FacilityAlerts))
+)]
+async fn alerts(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+) -> Result<Json<FacilityAlerts>, Problem> {
+    active(&app).map(Json)
 }

@@ -3,8 +3,10 @@
 //! Each is a view: it adds names and shapes to what the canonical surface has, and
 //! never state or logic.
 
+pub mod facility;
 pub mod gateway;
 pub mod object_store;
+pub mod orchestrator;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -12,5 +14,9 @@ use super::state::AppState;
 
 /// Every route of every family.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().merge(gateway::routes()).merge(object_store::routes())
+    OpenApiRouter::default()
+        .merge(facility::routes())
+        .merge(gateway::routes())
+        .merge(orchestrator::routes())
+        .merge(object_store::routes())
 }

@@ -57,6 +57,26 @@ fn fitting(comment: String) -> Result<String, Problem> {
     Err(Problem::bad_parameter("/comment", format!("is longer than {LONGEST_COMMENT} bytes")))
 }
 
+/// What `by` says with an acknowledgement.
+///
+/// # Errors
+/// 400 for a time that is none and for a comment that is too long.
+pub fn acknowledgement(by: &str, remark: Remark) -> Result<Command, Problem> {
+    let until = remark.until()?;
+    Ok(Command::Acknowledge { by: by.to_owned(), comment: fitting(remark.comment)?, until })
+}
+
+/// What `by` says with a resolve.
+///
+/// # Errors
+/// 400 where it says when it ends, and for a comment that is too long.
+pub fn resolution(by: &str, remark: Remark) -> Result<Command, Problem> {
+    if remark.until.is_some() {
+        return Err(Problem::bad_parameter("/until", "has no meaning here"));
+    }
+    Ok(Command::Resolve { by: by.to_owned(), notes: fitting(remark.comment)? })
+}
+
 /// Does what `command` says and answers the alert.
 ///
 /// # Errors
@@ -93,9 +113,7 @@ async fn acknowledge(
     ApiPath(id): ApiPath<String>,
     ApiOptional(remark): ApiOptional<Remark>,
 ) -> Result<Json<AlertView>, Problem> {
-    let until = remark.until()?;
-    let by = access.principal.who.clone();
-    let command = Command::Acknowledge { by, comment: fitting(remark.comment)?, until };
+    let command = acknowledgement(&access.principal.who, remark)?;
     tell(&app, &id, command).await.map(Json)
 }
 
@@ -128,9 +146,6 @@ async fn resolve(
     ApiPath(id): ApiPath<String>,
     ApiOptional(remark): ApiOptional<Remark>,
 ) -> Result<Json<AlertView>, Problem> {
-    if remark.until.is_some() {
-        return Err(Problem::bad_parameter("/until", "has no meaning here"));
-    }
-    let by = access.principal.who.clone();
-    tell(&app, &id, Command::Resolve { by, notes: fitting(remark.comment)? }).await.map(Json)
+    let command = resolution(&access.principal.who, remark)?;
+    tell(&app, &id, command).await.map(Json)
 }

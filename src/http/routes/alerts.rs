@@ -73,30 +73,30 @@ impl From<AlertError> for Problem {
 pub struct Filter {
     /// `info`, `warning`, `critical`, or a level: `low`, `medium`, `high`, `emergency`.
     #[param(min_length = 1)]
-    severity: Option<String>,
+    pub severity: Option<String>,
     #[param(min_length = 1)]
-    source: Option<String>,
-    acknowledged: Option<bool>,
+    pub source: Option<String>,
+    pub acknowledged: Option<bool>,
     #[param(min_length = 1)]
-    resource_type: Option<String>,
+    pub resource_type: Option<String>,
     #[param(min_length = 1)]
-    resource_id: Option<String>,
+    pub resource_id: Option<String>,
     /// `active` (the default), `all`, or a state: `pending`, `firing`, `recovering`, `resolved`, `nodata`, `error`.
     #[param(min_length = 1)]
-    state: Option<String>,
+    pub state: Option<String>,
     /// Begun at this time or later: RFC 3339, epoch seconds or milliseconds.
     #[param(min_length = 1)]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Begun at this time or earlier.
     #[param(min_length = 1)]
-    until: Option<String>,
+    pub until: Option<String>,
     /// A part of title, message, rule or source, in any case.
     #[param(min_length = 1)]
-    q: Option<String>,
+    pub q: Option<String>,
     /// 100 by default.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
-    offset: Option<usize>,
+    pub limit: Option<usize>,
+    pub offset: Option<usize>,
 }
 
 /// Which states a filter means.
@@ -133,10 +133,12 @@ impl Filter {
     }
 }
 
-/// The severities that a word means here.
-fn severities(word: &str) -> Result<Vec<Severity>, Problem> {
-    let lower = word.to_ascii_lowercase();
-    let shown = Severity::ALL.into_iter().filter(|severity| severity.appliance_word() == lower);
+/// The words that a family has for severities.
+pub type Words = fn(Severity) -> &'static str;
+
+/// The severities that a word means in a family.
+fn severities(word: &str, words: Words) -> Result<Vec<Severity>, Problem> {
+    let shown = Severity::ALL.into_iter().filter(|severity| words(*severity).eq_ignore_ascii_case(word));
     let shown: Vec<Severity> = shown.collect();
     if !shown.is_empty() {
         return Ok(shown);
@@ -158,13 +160,14 @@ struct Alerts {
     total: usize,
 }
 
-/// Everything that was asked for, newest first.
+/// Everything that was asked for, newest first. A word of severity is one of `words`: it
+/// means all that the family shows as that word.
 ///
 /// # Errors
 /// 400 for a filter that is not understood, 503 while the store opens.
-pub async fn find(app: &App, filter: &Filter) -> Result<Vec<AlertView>, Problem> {
+pub async fn find(app: &App, filter: &Filter, words: Words) -> Result<Vec<AlertView>, Problem> {
     let states = filter.states()?;
-    let severities = filter.severity.as_deref().map(severities).transpose()?;
+    let severities = filter.severity.as_deref().map(|word| severities(word, words)).transpose()?;
     let since = Filter::time("since", filter.since.as_ref())?;
     let until = Filter::time("until", filter.until.as_ref())?;
     let text = filter.q.as_ref().map(|text| text.to_lowercase());
@@ -205,6 +208,18 @@ pub async fn find(app: &App, filter: &Filter) -> Result<Vec<AlertView>, Problem>
     Ok(found)
 }
 
+/// How many alerts are listed: 100 unless it is said.
+///
+/// # Errors
+/// 400 where it is not 1 to 1000.
+pub fn limit_of(given: Option<usize>) -> Result<usize, Problem> {
+    let limit = given.unwrap_or(100);
+    if (1..=1000).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_parameter("limit", format!("{limit} is out of range, expected 1 to 1000")))
+}
+
 /// Active alerts, or those in another state; newest first.
 #[utoipa::path(
     get, path = "/api/v1/monitoring/alerts", tag = "alerts", params(Filter),
@@ -216,11 +231,8 @@ async fn list(
     State(app): State<AppState>,
     ApiQuery(filter): ApiQuery<Filter>,
 ) -> Result<Json<Alerts>, Problem> {
-    let limit = filter.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad_parameter("limit", format!("{limit} is out of range, expected 1 to 1000")));
-    }
-    let found = find(&app, &filter).await?;
+    let limit = limit_of(filter.limit)?;
+    let found = find(&app, &filter, Severity::appliance_word).await?;
     let total = found.len();
     let alerts = found.into_iter().skip(filter.offset.unwrap_or(0)).take(limit).collect();
     Ok(Json(Alerts { alerts, total }))

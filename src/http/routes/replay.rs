@@ -206,9 +206,7 @@ fn recording() -> Problem {
 async fn run(app: &App, of: RuleOf, over: &Over) -> Result<ReplayAnswer, Problem> {
     let last = match &over.last {
         None => LAST,
-        Some(text) => {
-            Span::parse(text).map_err(|error| Problem::bad_parameter("last", error.to_string()))?
-        }
+        Some(text) => Span::parse(text).map_err(|error| Problem::bad_parameter("last", error.to_string()))?,
     };
     if last > LONGEST || last.0 < Duration::from_secs(1) {
         return Err(Problem::bad_parameter("last", format!("expected 1s to {LONGEST}, found {last}")));

@@ -104,7 +104,9 @@ async fn import(
     let Import { rules, warnings } =
         Supervisor::blocking(read).await.ok_or_else(Problem::internal)?.map_err(|faults| refused(&faults))?;
     if let Some(one) = rules.iter().find(|one| is_of_file(&app, one)) {
-        return Err(section(one).taken(&app).hint("take the rule out of the file, or rename the imported one"));
+        return Err(section(one)
+            .taken(&app)
+            .hint("take the rule out of the file, or rename the imported one"));
     }
     let results: Vec<Done> = rules.iter().map(|one| result_of(&app, one)).collect();
     let changes = || rules.iter().zip(&results).filter(|(_, done)| **done != Done::Unchanged);
