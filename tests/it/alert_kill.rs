@@ -22,6 +22,8 @@ use crate::support::random::Random;
 const ROOMS: usize = 8;
 /// Posted alerts that are active at a time: the agent has room for more.
 const MOST_OPEN: usize = 300;
+/// Nothing more comes after so long without anything: two rounds of rules.
+const QUIET: Duration = Duration::from_secs(2);
 /// A step of the agent later than this is late, ms: what follows from it is not judged.
 const SLACK_MS: i64 = 3000;
 
@@ -169,7 +171,8 @@ impl Campaign {
         let after = Duration::from_millis(self.random.below(1400));
         let pid = rustix::process::Pid::from_raw(self.agent.pid() as i32).expect("a pid");
         let killer = std::thread::spawn(move || {
-            std::thread::sleep(after);
+            // A moment more or less: any is as good.
+            std::thread::park_timeout(after);
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
         });
         while self.act().is_some() {}
@@ -210,15 +213,16 @@ impl Campaign {
             }
         }
         let limit = Instant::now() + Duration::from_secs(120);
-        let mut quiet = 0;
-        while quiet < 3 {
+        let mut busy = Instant::now();
+        while busy.elapsed() < QUIET {
             let left = self.hurry(100).expect("the agent lives");
             assert!(Instant::now() < limit, "{left} messages are not sent: {:?}", self.queued());
             let hot =
                 self.alerts().iter().filter(|alert| alert["rule"] == "campaign" && is_active(alert)).count();
-            quiet = if left == 0 && hot == 1 { quiet + 1 } else { 0 };
+            if left > 0 || hot != 1 {
+                busy = Instant::now();
+            }
             self.report().expect("the agent lives");
-            std::thread::sleep(Duration::from_millis(500));
         }
     }
 }
@@ -276,7 +280,8 @@ fn broken_promises(campaign: &Campaign, alerts: &[Value]) -> Vec<String> {
         if promise.acknowledged && alert["acknowledged"] != true {
             wrong.push(format!("{id} was acknowledged: {alert}"));
         }
-        if promise.resolved == is_active(alert) && !(promise.perhaps_resolved && !promise.resolved) {
+        let known = promise.resolved || !promise.perhaps_resolved;
+        if known && promise.resolved == is_active(alert) {
             wrong.push(format!("{id} was resolved ({}): {alert}", promise.resolved));
         }
     }
