@@ -6,9 +6,9 @@
 //! append of the samples is outside the measured time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use holdfast::base::time::{Clock, ManualClock, Timestamp};
+use holdfast::base::time::{Clock, ManualClock, SystemClock, Timestamp};
 use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
 use holdfast::engine::alerting::Alerting;
@@ -70,6 +70,7 @@ impl Stage {
         let alerting =
             Alerting::open(self.clock.clone(), self.store.clone(), bus, &loaded.config, Arc::new(|| true))
                 .unwrap();
+        let clock = SystemClock::new();
         runtime.block_on(async {
             let mut rounds = alerting.rounds(&loaded.config).await;
             for _ in 0..5 {
@@ -79,9 +80,9 @@ impl Stage {
             let (mut wall, mut cpu) = (Duration::ZERO, 0.0);
             for _ in 0..ROUNDS {
                 self.tick();
-                let (began, cpu_began) = (Instant::now(), process_seconds());
+                let (began, cpu_began) = (clock.monotonic(), process_seconds());
                 rounds = alerting.round(rounds).await.unwrap();
-                wall += began.elapsed();
+                wall += clock.monotonic().since(began);
                 cpu += process_seconds() - cpu_began;
             }
             let rounds = f64::from(ROUNDS);
