@@ -227,7 +227,7 @@ async fn which_bucket_is_meant_is_said_or_asked() {
 #[tokio::test]
 async fn each_family_lists_alerts_in_its_own_words() {
     let app = TestApp::with("[[rule]]\nname = 'hot'\nexpr = 'temperature'\nlevels = { high = 80 }\n").await;
-    app.sample(app.clock.now(), &[("temperature", &[("room", "attic")], 90.0)]);
+    app.sample(NOW, &[("temperature", &[("room", "attic")], 90.0)]);
     app.round().await;
     let test =
         Ask::post("/test-alert", "application/json", r#"{"severity":"EMERGENCY","title":"Only a test"}"#);
