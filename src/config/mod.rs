@@ -36,6 +36,8 @@ pub mod tree;
 pub mod view;
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

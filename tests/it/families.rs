@@ -1,6 +1,5 @@
 //! The surfaces of the earlier systems, through the router with a real store.
 
-use holdfast::base::time::Clock as _;
 use std::sync::Arc;
 use std::time::Duration;
 
