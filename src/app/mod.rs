@@ -288,7 +288,17 @@ impl Agent {
         let alerting =
             opened.ok_or_else(|| AppError::Failed(String::from("reading the alerts failed")))??;
         let _ = self.alerting.set(alerting.clone());
-        let inputs = Inputs { config: self.settings.subscribe(), host: self.host.subscribe() };
+        let reports = self.reports.clone();
+        let before = move || {
+            if let Some(reports) = reports.get() {
+                reports.write_series();
+            }
+        };
+        let inputs = Inputs {
+            config: self.settings.subscribe(),
+            host: self.host.subscribe(),
+            before: Arc::new(before),
+        };
         self.supervisor.spawn("alerting", Policy::Restart, Phase::Engine, move |stop| {
             alerting.clone().run(inputs.clone(), stop)
         });

@@ -148,6 +148,9 @@ pub struct Inputs {
     pub config: watch::Receiver<Arc<Config>>,
     /// Changes with every tick of the sampler.
     pub host: watch::Receiver<Arc<HostView>>,
+    /// Called just before a round: whoever holds samples back hands them in, so that what
+    /// was pushed is judged within one interval.
+    pub before: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Alerting {
@@ -226,6 +229,7 @@ impl Alerting {
                 () = tokio::time::sleep(ROUND) => {}
             }
             if rules.enabled {
+                (inputs.before)();
                 let Some(after) = self.round(rounds).await else {
                     return Err("a round of rules panicked".into());
                 };

@@ -141,7 +141,8 @@ impl ReportKeeper {
         }
     }
 
-    fn write_series(&self) {
+    /// Hands what was reported since the last time to the store.
+    pub fn write_series(&self) {
         let (now, at) = (self.inner.clock.monotonic(), self.inner.clock.now());
         let whole = {
             let mut pace = lock(&self.inner.pace);

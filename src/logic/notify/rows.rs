@@ -228,6 +228,9 @@ impl Rows {
         self.changed.insert(id.to_owned());
         let mut notice = row.notice;
         attempted(&mut notice, attempt);
+        if state == NoticeState::Delivered {
+            notice.tries = notice.tries.saturating_add(1);
+        }
         (notice.state, notice.finished_at) = (state, Some(now));
         self.finished.push(notice.clone());
         Some(notice)
