@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Alerting;
 use crate::base::time::{Clock, Monotonic, Timestamp};
-use crate::channels::{self, Channel, Context, Plan, Surroundings, Verdict, heartbeat};
+use crate::channels::{self, Channel, Context, Exchange, Plan, Surroundings, Verdict, heartbeat};
 use crate::config::Config;
 use crate::logic::breaker::Settings as BreakerSettings;
 use crate::logic::notify::Outcome;
@@ -37,6 +37,8 @@ use crate::runtime::supervisor::TaskResult;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Nor is anything looked at more often.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// The answer of a channel that gave none.
+const LATE: &str = "no answer in time";
 /// A channel whose breaker does not say when is asked again after this.
 const UNTOLD: Duration = Duration::from_secs(30);
 /// Three failures in a row open a channel's breaker, for half a minute at first.
@@ -305,13 +307,18 @@ impl Dispatcher {
         };
         let began = self.clock().monotonic();
         let mut channel = plan.make();
-        let outcome = channel.deliver(&notice, &self.inner.context).await;
+        let sent =
+            tokio::time::timeout(limit(plan.timeout), channel.deliver(&notice, &self.inner.context)).await;
         let took = self.clock().monotonic().since(began);
+        let (delivered, answer, exchange) = match sent {
+            Ok(outcome) => (outcome.is_delivered(), outcome.answer, outcome.exchange),
+            Err(_) => (false, LATE.to_owned(), Exchange::default()),
+        };
         Some(Tested {
-            delivered: outcome.is_delivered(),
-            answer: outcome.answer,
-            request: outcome.exchange.request,
-            response: outcome.exchange.response,
+            delivered,
+            answer,
+            request: exchange.request,
+            response: exchange.response,
             latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -375,11 +382,15 @@ impl One {
 
     async fn ping(&self, channel: &mut dyn Channel) {
         let notice = heartbeat::ping(&self.name, self.dispatcher.clock().now());
-        let outcome = channel.deliver(&notice, &self.dispatcher.inner.context).await;
-        if !outcome.is_delivered() {
-            tracing::warn!(channel = self.name, answer = outcome.answer, "the heartbeat was not heard");
+        let sent = channel.deliver(&notice, &self.dispatcher.inner.context);
+        let (heard, answer) = match tokio::time::timeout(limit(self.timeout), sent).await {
+            Ok(outcome) => (outcome.is_delivered(), outcome.answer),
+            Err(_) => (false, LATE.to_owned()),
+        };
+        if !heard {
+            tracing::warn!(channel = self.name, answer, "the heartbeat was not heard");
         }
-        self.dispatcher.note(&self.name, &outcome.answer);
+        self.dispatcher.note(&self.name, &answer);
     }
 
     async fn message(&self, channel: &mut dyn Channel) -> Option<Duration> {
@@ -391,13 +402,11 @@ impl One {
         };
         let notice = inner.alerting.due(&self.name, 1).await.pop()?;
         let began = self.dispatcher.clock().monotonic();
-        // A channel has its own deadline; this is for one that forgets it.
-        let limit = self.timeout + Duration::from_secs(5);
-        let sent = tokio::time::timeout(limit, channel.deliver(&notice, &inner.context)).await;
+        let sent = tokio::time::timeout(limit(self.timeout), channel.deliver(&notice, &inner.context)).await;
         let took = self.dispatcher.clock().monotonic().since(began);
         let (verdict, answer) = match sent {
             Ok(outcome) => (outcome.verdict, outcome.answer),
-            Err(_) => (Verdict::Retry { after: None }, String::from("no answer in time")),
+            Err(_) => (Verdict::Retry { after: None }, LATE.to_owned()),
         };
         self.dispatcher.note(&self.name, &answer);
         // A server that refuses a message is there.
@@ -413,6 +422,11 @@ impl One {
         }
         None
     }
+}
+
+/// A channel has its own deadline; this is for one that forgets it.
+fn limit(timeout: Duration) -> Duration {
+    timeout + Duration::from_secs(5)
 }
 
 /// A random number in 0..=1.

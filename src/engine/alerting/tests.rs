@@ -76,9 +76,10 @@ async fn what_is_kept_answers_as_the_store_does() {
             0 => clock.advance(Duration::from_secs(90)),
             1 => store.flush(0).await.unwrap(),
             2 => {
-                let at = clock.now().minus(Duration::from_secs(20));
+                // Between two samples that the window holds already.
+                let at = clock.now().minus(Duration::from_millis(5333));
                 let sample = ImportSample {
-                    key: String::from("a{x=\"1\"}"),
+                    key: String::from("a{s=\"0\",x=\"0\"}"),
                     family: String::from("a"),
                     kind: crate::model::series::Kind::Gauge,
                     help: String::new(),
@@ -89,18 +90,23 @@ async fn what_is_kept_answers_as_the_store_does() {
             }
             _ => {}
         }
-        for stream in 0..1 + random(2) {
-            let mut frame = Frame::new();
-            let mut family = frame.gauge("a", "A value.");
-            for x in 0..1 + step / 100 {
-                if random(5) > 0 {
-                    family = family.push(&[("x", &x.to_string()), ("s", &stream.to_string())], step as f64);
+        // Rules that run seldom see several new samples at once.
+        for _ in 0..1 + random(3) {
+            clock.advance(Duration::from_millis(200));
+            for stream in 0..1 + random(2) {
+                let mut frame = Frame::new();
+                let mut family = frame.gauge("a", "A value.");
+                for x in 0..1 + step / 100 {
+                    if random(5) > 0 {
+                        family =
+                            family.push(&[("x", &x.to_string()), ("s", &stream.to_string())], step as f64);
+                    }
                 }
+                if random(3) == 0 {
+                    frame.gauge("b", "Another.").push(&[], step as f64);
+                }
+                store.append(&format!("stream{stream}"), clock.now(), &frame);
             }
-            if random(3) == 0 {
-                frame.gauge("b", "Another.").push(&[], step as f64);
-            }
-            store.append(&format!("stream{stream}"), clock.now(), &frame);
         }
         kept.begin();
         for selector in &selectors {
