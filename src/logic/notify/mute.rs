@@ -139,12 +139,22 @@ impl Notifier {
     }
 
     /// Children that people were told of before `parent` fired: what is as bad and has the
-    /// same cause is no news. Of a parent that people know of there are none.
+    /// same cause is no news. That goes for a child that every channel of the parent was told
+    /// of; else one of them would hear of nothing. Of a parent that people know of there are
+    /// none.
     fn forestalled<'a>(&'a self, parent: &'a Subject) -> impl Iterator<Item = &'a Subject> {
         let known = parent.telling.channels.iter().any(|told| told.fired)
             || self.rows.about(parent.id()).next().is_some();
-        let rules = self.children.get(&parent.shown.rule).filter(|_| !known).into_iter().flatten();
-        let told = |child: &&Subject| child.is_live() && child.telling.channels.iter().any(|told| told.fired);
+        let mut rules =
+            self.children.get(&parent.shown.rule).filter(|_| !known).into_iter().flatten().peekable();
+        let ways = match rules.peek() {
+            Some(_) => self.settings.ways(&parent.shown, &parent.policy),
+            None => Vec::new(),
+        };
+        let told = move |child: &&Subject| {
+            let heard = |channel: &str| child.told(channel).is_some_and(|told| told.fired);
+            child.is_live() && !ways.is_empty() && ways.iter().all(|way| heard(&way.channel))
+        };
         let related = |child: &&Subject| {
             let depends = |how: &&Parent| how.rule == parent.shown.rule;
             let mut ways = child.policy.depends_on.iter().filter(depends);

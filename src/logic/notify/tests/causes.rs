@@ -238,3 +238,28 @@ fn labels_that_are_named_are_those_that_count() {
     stage.pass(minutes(5));
     assert_eq!(stage.heard(), ["ops firing p", "ops firing 2"]);
 }
+
+/// A target that is probed seldom is told of as down long before its breaker opens.
+fn child_first(channels_of_the_child: &[&str]) -> Stage {
+    let mut stage = Stage::new(settings(&["mail", "ops"]));
+    let notify = channels_of_the_child.iter().map(|channel| (*channel).to_owned()).collect();
+    let child = child_of("circuit_breaker_open", secs(60), minutes(2));
+    stage.policy("service_down", Policy { notify, ..child });
+    stage.fire("c", "service_down", "target=a", Critical);
+    stage.pass(minutes(5));
+    stage.fire("p", "circuit_breaker_open", "target=a", Critical);
+    stage.pass(minutes(5));
+    stage
+}
+
+#[test]
+fn a_parent_that_fires_after_its_child_was_told_of_is_no_news() {
+    let stage = child_first(&[]);
+    assert_eq!(stage.heard(), ["mail firing c", "ops firing c"]);
+}
+
+#[test]
+fn who_was_not_told_of_the_child_is_told_of_the_parent() {
+    let stage = child_first(&["ops"]);
+    assert!(stage.heard().contains(&String::from("mail firing p")), "{:?}", stage.heard());
+}

@@ -193,6 +193,9 @@ impl History {
                 continue;
             }
             for channel in CHANNELS {
+                if self.knows_of_a_child(instance, channel) {
+                    continue;
+                }
                 let about =
                     |row: &&Notice| row.channel == channel && row.alerts.iter().any(|alert| alert.id == id);
                 let told = self.stage.sent.iter().map(|(_, row)| row).any(|row| about(&row));
@@ -203,6 +206,19 @@ impl History {
                 assert!(told || given_up || late, "{channel} was never told of {id}");
             }
         }
+    }
+
+    /// Whether `channel` was told of a child of the instance that is as bad as it ever was.
+    fn knows_of_a_child(&self, parent: usize, channel: &str) -> bool {
+        let (rule, labels) = INSTANCES[parent];
+        let peak = self.stage.alerts[&self.id(parent)].peak;
+        let is_child = |instance: &usize| INSTANCES[*instance] == ("child", labels) && rule == "parent";
+        (0..INSTANCES.len()).filter(is_child).any(|child| {
+            let id = self.id(child);
+            let as_bad = self.stage.alerts.get(&id).is_some_and(|alert| alert.severity >= peak);
+            let told = |row: &Notice| row.channel == channel && row.alerts.iter().any(|alert| alert.id == id);
+            as_bad && self.state(child) == Firing && self.stage.sent.iter().any(|(_, row)| told(row))
+        })
     }
 
     /// A resolve arrives exactly where a firing did, or stands beside it.
