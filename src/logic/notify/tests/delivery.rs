@@ -128,6 +128,7 @@ fn news_while_a_row_is_under_way_waits_for_its_answer() {
         assert!(stage.notifier.due("ops", stage.now, 9).is_empty());
         assert_eq!(stage.stored.rows.len(), 1);
         if matches!(answer, Outcome::Delivered { .. }) {
+            stage.ledger.heard(&row);
             stage.sent.push((stage.now.wall, row));
         }
         stage.notifier.report("ops.1.1", answer, stage.now, 0.5);

@@ -29,6 +29,8 @@ pub struct Ledger {
     /// When each alert ended.
     ended: BTreeMap<String, Duration>,
     fired: BTreeMap<String, Duration>,
+    /// Channels and alerts of deliveries that were answered.
+    pub heard: BTreeSet<(String, String)>,
 }
 
 /// Channel and alert of all that is in `rows`.
@@ -43,6 +45,11 @@ fn is_about(one: &Notice, other: &Notice) -> bool {
 }
 
 impl Ledger {
+    /// A delivery was answered.
+    pub fn heard(&mut self, notice: &Notice) {
+        self.heard.extend(notice.alerts.iter().map(|alert| (notice.channel.clone(), alert.id.clone())));
+    }
+
     /// What happened to an alert.
     pub fn note(&mut self, alert: &str, what: Happening, elapsed: Duration) {
         match what {
@@ -114,7 +121,7 @@ impl Ledger {
 /// Whether a message about `alert` may begin now.
 fn may_be_said(stage: &Stage, row: &Notice, alert: &Alert, over: bool) {
     let what = format!("{} about {} in {:?}", row.kind.word(), alert.id, alert.state);
-    let told = told(stage, &alert.id);
+    let told = stage.ledger.heard.contains(&(row.channel.clone(), alert.id.clone()));
     if over {
         assert!(told, "{what}: the end of what nobody was told");
         return;
@@ -139,10 +146,6 @@ fn may_be_said(stage: &Stage, row: &Notice, alert: &Alert, over: bool) {
     }
 }
 
-fn told(stage: &Stage, alert: &str) -> bool {
-    stage.sent.iter().any(|(_, row)| row.alerts.iter().any(|entry| entry.id == alert))
-}
-
 /// Silences of these tests compare with one value, or match all of it.
 fn silenced(stage: &Stage, alert: &Alert) -> bool {
     stage.silences.iter().any(|silence| {
@@ -158,7 +161,10 @@ fn silenced(stage: &Stage, alert: &Alert) -> bool {
 fn explained(stage: &Stage, child: &Alert) -> bool {
     let policy = &stage.policies[&child.rule];
     let queued = entries(stage.stored.rows.values());
-    let known = |id: &str| told(stage, id) || queued.iter().any(|(_, alert)| *alert == id);
+    let known = |id: &str| {
+        stage.ledger.heard.iter().any(|(_, alert)| alert == id)
+            || queued.iter().any(|(_, alert)| *alert == id)
+    };
     policy.depends_on.iter().filter(|how| how.on.is_empty()).any(|how| {
         stage.alerts.values().any(|parent| {
             let related = parent.rule == how.rule && parent.id != child.id && parent.key == child.key;

@@ -268,6 +268,9 @@ impl Stage {
         } else if self.down.contains(channel) {
             Outcome::Failed { answer: String::from("refused"), took, retry_after: None }
         } else {
+            if !cut_off {
+                self.ledger.heard(&notice);
+            }
             self.sent.push((self.now.wall, notice));
             Outcome::Delivered { answer: String::from("200"), took }
         };
