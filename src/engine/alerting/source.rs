@@ -24,8 +24,9 @@ use crate::store::{NewestSample, Store, StoreSource};
 
 /// Longer windows are not kept, ms.
 const KEPT_UP_TO: i64 = 10 * 60_000;
-/// Samples kept at most over all windows: 16 bytes each.
-const MOST_KEPT: usize = 400_000;
+/// Samples kept at most over all windows, 16 bytes each: a minute of ten thousand series.
+/// A window beyond it is read from the store in each round.
+const MOST_KEPT: usize = 700_000;
 /// A selector that was not asked for so many rounds is forgotten.
 const IDLE_ROUNDS: u64 = 120;
 
