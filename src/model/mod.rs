@@ -8,6 +8,7 @@ pub mod alert_view;
 pub mod breaker;
 pub mod check;
 pub mod event;
+pub mod failover;
 pub mod frame;
 pub mod health;
 pub mod host;

@@ -1,0 +1,138 @@
+//! What a group remembers: committed before the outside effect it allows.
+//!
+//! One value per group. The epoch in it only ever grows; every epoch has at most
+//! one candidate. `operation` is what runs now, with as much as is needed to go on
+//! after a crash at any point; see `logic/failover/resume.rs` for how.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::LastFailover;
+use super::lsn::{Fork, Lsn};
+use crate::base::id::Name;
+use crate::base::time::Timestamp;
+
+/// See the module.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Durable {
+    pub epoch: u64,
+    pub head: Option<Head>,
+    /// Heads before this one, newest last; bounded.
+    pub lineage: Vec<LineageEntry>,
+    /// No outside change until then, or until resumed.
+    pub paused: Option<Pause>,
+    /// Supervision was switched off by an operator; the route stays.
+    pub disabled: bool,
+    /// When failovers nobody asked for began; the newest few.
+    pub failovers: Vec<Timestamp>,
+    pub members: BTreeMap<Name, MemberMemory>,
+    pub operation: Option<Operation>,
+    pub last: Option<LastFailover>,
+}
+
+/// The member that the group's history belongs to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Head {
+    pub member: Name,
+    pub system_id: u64,
+    pub timeline: u32,
+    /// Where that timeline began; `None` for the first one, or where it was not read.
+    pub forked: Option<Fork>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineageEntry {
+    pub epoch: u64,
+    pub head: Head,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pause {
+    /// `None`: until an operator resumes.
+    pub until: Option<Timestamp>,
+}
+
+/// What is remembered of one member.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberMemory {
+    /// The epoch that superseded it, until it is seen as a standby of the head.
+    pub superseded: Option<u64>,
+    /// `synchronous_standby_names` before our fence, to be put back with the unfencing.
+    pub sync_names: Option<String>,
+    /// Its `primary_conninfo`, sealed, when the agent emptied it.
+    pub cut: Option<String>,
+    /// Whom it follows after the cut, once the cut is over: the head of that epoch.
+    pub attached: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// By evidence.
+    Failover,
+    /// By an operator, without waiting for the old primary.
+    Forced,
+    /// By an operator, with the old primary's help.
+    Switchover,
+}
+
+/// How far an operation is. Each is a commit before the effects that follow it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// S1, switchover only: the active member may be made read-only.
+    Holding,
+    /// J1: no route; standbys may be cut.
+    Begun,
+    /// J2: the standbys of `cut` follow nobody. The old primary may be fenced (J3).
+    Cut,
+    /// J4: the candidate may be promoted, no other ever in this epoch.
+    Intent,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Operation {
+    pub kind: OperationKind,
+    /// The epoch it will end in; that of the head while `Holding`.
+    pub epoch: u64,
+    pub step: Step,
+    pub from: Option<Head>,
+    /// Asked for by the operator.
+    pub to: Option<Name>,
+    pub cause: String,
+    /// Quorum and lag do not hold it up.
+    pub forced: bool,
+    /// The last position seen on the old primary.
+    pub last_lsn: Lsn,
+    pub cut: Vec<CutStandby>,
+    pub candidate: Option<Name>,
+    /// Where the candidate was when it was chosen.
+    pub intent: Lsn,
+    pub started: Timestamp,
+    /// From the first sign of trouble to `started`, ms.
+    pub noticed_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CutStandby {
+    pub member: Name,
+    pub timeline: u32,
+    pub received: Lsn,
+    pub replayed: Lsn,
+}
+
+/// A row of the journal, for people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JournalEntry {
+    pub epoch: u64,
+    /// What was made durable: `begin`, `cut`, `intent`, `route`, `aborted`, `paused`...
+    pub step: String,
+    /// In words, naming members, positions and causes.
+    pub detail: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
