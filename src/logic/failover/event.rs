@@ -198,4 +198,8 @@ pub enum Happening {
     Rejoined {
         member: Name,
     },
+    /// Something did not work and is tried again.
+    Trouble {
+        detail: String,
+    },
 }

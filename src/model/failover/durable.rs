@@ -19,7 +19,7 @@ use crate::base::time::Timestamp;
 pub struct Durable {
     pub epoch: u64,
     pub head: Option<Head>,
-    /// Heads before this one, newest last; bounded.
+    /// Every head since the epoch in which it became one, the present one last; bounded.
     pub lineage: Vec<LineageEntry>,
     /// No outside change until then, or until resumed.
     pub paused: Option<Pause>,
@@ -28,6 +28,9 @@ pub struct Durable {
     /// When failovers nobody asked for began; the newest few.
     pub failovers: Vec<Timestamp>,
     pub members: BTreeMap<Name, MemberMemory>,
+    /// Which members a commit waits for, as it was last seen on the head.
+    pub quorum: Option<Quorum>,
+    pub sync_wish: Option<SyncWish>,
     pub operation: Option<Operation>,
     pub last: Option<LastFailover>,
 }
@@ -61,12 +64,46 @@ pub struct Pause {
 pub struct MemberMemory {
     /// The epoch that superseded it, until it is seen as a standby of the head.
     pub superseded: Option<u64>,
-    /// `synchronous_standby_names` before our fence, to be put back with the unfencing.
-    pub sync_names: Option<String>,
-    /// Its `primary_conninfo`, sealed, when the agent emptied it.
-    pub cut: Option<String>,
-    /// Whom it follows after the cut, once the cut is over: the head of that epoch.
+    /// It may carry the agent's fence.
+    pub fence: Option<FenceMemory>,
+    /// It may follow nobody because the agent emptied its `primary_conninfo`.
+    pub cut: Option<CutMemory>,
+    /// It was seen to stream from the head and to replay what the head had then.
     pub attached: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FenceMemory {
+    pub epoch: u64,
+    /// `synchronous_standby_names` before, to be put back.
+    pub sync_names: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CutMemory {
+    /// Of the operation that cut it. Heads since that epoch are to be followed by it;
+    /// where the head is older, the operation was given up and the setting is put back.
+    pub epoch: u64,
+    /// `primary_conninfo` before, sealed.
+    pub conninfo: String,
+}
+
+/// A synchronous setting whose names are all members'.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Quorum {
+    /// The setting, as the head had it.
+    pub text: String,
+    pub members: Vec<Name>,
+    /// So many of them must be cut off to exclude a loss.
+    pub must_cut: u32,
+}
+
+/// Synchronous replication as it was before a failover, to be built up again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SyncWish {
+    /// `ANY`, else `FIRST`.
+    pub any: bool,
+    pub quorum: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -106,8 +143,10 @@ pub struct Operation {
     pub cause: String,
     /// Quorum and lag do not hold it up.
     pub forced: bool,
-    /// The last position seen on the old primary.
-    pub last_lsn: Lsn,
+    /// The last position seen on the old primary; `None` when it was not seen in this run.
+    pub last_lsn: Option<Lsn>,
+    /// How far it may have come since, by the pace of its last looks.
+    pub reach: Option<Lsn>,
     pub cut: Vec<CutStandby>,
     pub candidate: Option<Name>,
     /// Where the candidate was when it was chosen.

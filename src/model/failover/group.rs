@@ -159,7 +159,7 @@ pub struct LastFailover {
     pub started_at: Timestamp,
     /// From the first sign of trouble to the new route, ms.
     pub outage_ms: u64,
-    /// At most so much of the log was lost, bytes; 0 where the tier excludes it.
+    /// At most so much of the log was lost, bytes; 0 where the tier excludes it, `None` when unknown.
     pub lost_bytes_bound: Option<u64>,
     /// T0: no common history from then on.
     pub diverged: bool,

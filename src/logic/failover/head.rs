@@ -1,0 +1,166 @@
+//! J6: from a promoted candidate to the group's head, and what makes a head.
+
+use super::core::{AGAIN, Core};
+use super::event::Effect;
+use super::evidence::Verdict;
+use super::quorum::SyncNames;
+use super::watch::Watch;
+use super::work::{After, Work};
+use crate::base::id::Name;
+use crate::base::time::{Monotonic, Timestamp};
+use crate::model::failover::durable::{Head, LineageEntry, Operation, OperationKind, SyncWish};
+use crate::model::failover::group::{LastFailover, RefusalCode};
+use crate::model::failover::lsn::{Fork, Lsn};
+
+/// Heads and failovers remembered.
+const LINEAGE: usize = 64;
+const FAILOVERS: usize = 8;
+
+impl Core {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one answer")]
+    pub(super) fn verify(
+        &mut self,
+        member: &Name,
+        system_id: u64,
+        timeline: u32,
+        ancestry: &[Fork],
+        now: Monotonic,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(operation) = self.durable.operation.clone() else { return };
+        let forked = ancestry.last().copied();
+        if !self.is_switch()
+            && let Some(from) = &operation.from
+        {
+            let wrong = if system_id != from.system_id {
+                Some(format!("it is of another cluster ({system_id})"))
+            } else if timeline <= from.timeline {
+                Some(format!("it is on timeline {timeline}, expected one after {}", from.timeline))
+            } else {
+                forked.and_then(|fork| wrong_fork(fork, from.timeline, &operation, member))
+            };
+            if let Some(wrong) = wrong {
+                self.refuse((RefusalCode::Lineage, format!("{member}: {wrong}")), wall, out);
+                self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN * 4) };
+                return;
+            }
+        }
+        let head = Head { member: member.clone(), system_id, timeline, forked };
+        self.stage_head(head, Some(operation), "route", wall, out);
+    }
+
+    /// J6: `head` is the group's head from now on.
+    pub(super) fn stage_head(
+        &mut self,
+        head: Head,
+        operation: Option<Operation>,
+        step: &str,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut durable = self.durable.clone();
+        if operation.is_none() {
+            durable.epoch += 1;
+        }
+        let epoch = durable.epoch;
+        let from = durable.head.take().filter(|old| old.member != head.member);
+        for memory in durable.members.values_mut() {
+            memory.attached = false;
+        }
+        if let Some(from) = &from {
+            durable.members.entry(from.member.clone()).or_default().superseded = Some(epoch);
+        }
+        durable.members.remove(&head.member);
+        if let Some(names) = durable.quorum.take().and_then(|quorum| SyncNames::parse(&quorum.text)) {
+            durable.sync_wish = Some(SyncWish { any: names.any, quorum: names.quorum });
+        }
+        if let Some(operation) = &operation {
+            if operation.kind == OperationKind::Failover {
+                durable.failovers.push(wall);
+                let excess = durable.failovers.len().saturating_sub(FAILOVERS);
+                durable.failovers.drain(..excess);
+            }
+            durable.last = Some(self.last_failover(&head, operation, wall));
+        }
+        durable.operation = None;
+        let text = match head.forked {
+            Some(fork) => format!(
+                "{} on timeline {}, which left {} at {}",
+                head.member, head.timeline, fork.timeline, fork.at
+            ),
+            None => format!("{} on timeline {}", head.member, head.timeline),
+        };
+        durable.lineage.push(LineageEntry { epoch, head: head.clone(), at: wall });
+        let excess = durable.lineage.len().saturating_sub(LINEAGE);
+        durable.lineage.drain(..excess);
+        durable.head = Some(head);
+        self.stage(durable, vec![Self::entry(epoch, step, text, wall)], After::Routed, out);
+    }
+
+    fn last_failover(&self, head: &Head, operation: &Operation, wall: Timestamp) -> LastFailover {
+        let diverged = self.is_switch();
+        let nothing = operation.kind == OperationKind::Switchover || (self.is_sync() && !operation.forced);
+        let lost = match operation.reach {
+            _ if diverged => None,
+            _ if nothing => Some(0),
+            reach => reach.map(|reach| reach.since(operation.intent)),
+        };
+        LastFailover {
+            from: operation.from.as_ref().map(|from| from.member.to_string()),
+            to: head.member.to_string(),
+            cause: operation.cause.clone(),
+            epoch: self.durable.epoch,
+            started_at: operation.started,
+            outage_ms: operation.noticed_ms + wall.since(operation.started).as_millis() as u64,
+            lost_bytes_bound: lost,
+            diverged,
+        }
+    }
+
+    /// Of the facts of the head's member: why it is not the head any more.
+    pub(super) fn not_head(&self, watch: &Watch) -> Option<String> {
+        let head = self.durable.head.as_ref()?;
+        let facts = watch.last_facts()?;
+        let member = &head.member;
+        if facts.system_id != head.system_id {
+            return Some(format!(
+                "{member} is of another cluster now: system identifier {}, expected {}",
+                facts.system_id, head.system_id
+            ));
+        }
+        if self.is_switch() {
+            return None;
+        }
+        if facts.timeline != head.timeline {
+            return Some(format!("{member} is on timeline {}, expected {}", facts.timeline, head.timeline));
+        }
+        let fork = facts.ancestry.as_ref().and_then(|ancestry| ancestry.last());
+        if let (Some(expected), Some(fork)) = (head.forked, fork)
+            && *fork != expected
+        {
+            return Some(format!(
+                "{member} came to timeline {} by another promotion (at {}, expected {})",
+                facts.timeline, fork.at, expected.at
+            ));
+        }
+        None
+    }
+
+    /// Whether the verdict lets the members be changed on the agent's own account.
+    pub(super) fn is_quiet(&self, now: Monotonic) -> bool {
+        matches!(self.verdict(now), Verdict::Healthy | Verdict::NotWritable(_))
+    }
+}
+
+/// The new timeline must leave the old one where the candidate was: not before what it
+/// had replayed, not after what it had received.
+fn wrong_fork(fork: Fork, timeline: u32, operation: &Operation, member: &Name) -> Option<String> {
+    if fork.timeline != timeline {
+        return Some(format!("its timeline left {}, expected {timeline}", fork.timeline));
+    }
+    let replayed = operation.cut.iter().find(|cut| cut.member == *member).map_or(Lsn(0), |cut| cut.replayed);
+    (fork.at < replayed || fork.at > operation.intent).then(|| {
+        format!("its timeline left {timeline} at {}, expected {replayed} to {}", fork.at, operation.intent)
+    })
+}
