@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::environment::Environment;
+use super::failover;
 use super::heartbeat;
 use super::route;
 use super::rule;
@@ -38,6 +39,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     checker.interval("collect.interval", config.collect.interval);
     checker.origins(config);
     checker.targets(config);
+    failover::check(config, &mut checker);
     checker.rules(config);
     heartbeat::check(&config.check, &mut checker);
     channel::check(&config.channel, &mut checker);

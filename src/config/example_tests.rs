@@ -56,7 +56,8 @@ fn the_example_has_every_key_with_its_default_and_a_comment() {
         assert!(places.contains(&place(&key)), "the example lacks {key}");
     }
     let targets = super::target::KINDS.iter().map(|kind| format!("target.{kind}"));
-    for list in targets.chain(super::channel::KINDS.iter().map(|kind| format!("channel.{kind}"))) {
+    let channels = super::channel::KINDS.iter().map(|kind| format!("channel.{kind}"));
+    for list in targets.chain(channels).chain([String::from("failover.group")]) {
         let list = super::tree::Key::parse(&list);
         let name = super::load::names(&tree, &list).pop().unwrap_or_else(|| panic!("no example of {list}"));
         let defaults = super::load::item_defaults(&tree, &list, &name);

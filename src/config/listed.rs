@@ -8,7 +8,7 @@
 use sha2::{Digest, Sha256};
 
 use super::tree::{Key, Step};
-use super::{channel, heartbeat, target};
+use super::{channel, failover, heartbeat, target};
 use crate::base::secret::Secret;
 
 /// Whether `key` of an item belongs to the file that defines the item: its name, address,
@@ -21,6 +21,9 @@ pub fn pinned_by_file(key: &Key) -> bool {
     let [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)] = key.0.as_slice() else {
         return false;
     };
+    if family == "failover" {
+        return kind == "group" && failover::PINNED.contains(&name.as_str());
+    }
     let pinned = match family.as_str() {
         "target" => target::PINNED,
         "channel" => channel::PINNED,
@@ -29,9 +32,9 @@ pub fn pinned_by_file(key: &Key) -> bool {
     pinned.iter().any(|(known, keys)| known == kind && keys.contains(&name.as_str()))
 }
 
-/// Whether only the file may define the item that `key` belongs to.
+/// Whether only the file may define `key`, or the item that it belongs to.
 pub fn from_file_only(key: &Key) -> bool {
-    channel::from_file_only(key)
+    channel::from_file_only(key) || failover::from_file_only(key)
 }
 
 /// Differs when anything of a section differs, `secrets` included: a serialised section

@@ -16,6 +16,8 @@ use serde_json::Value;
 use super::Config;
 use super::check::check;
 use super::environment::{self, Environment};
+use super::failover;
+use super::failover::{SWITCH_RESTART_GRACE, TierChoice};
 use super::file;
 use super::origin::Origin;
 use super::overlay::Overlay;
@@ -23,9 +25,12 @@ use super::problem::{Problem, Problems, nearest};
 use super::read::{Fault, FaultKind, read};
 use super::schema::shape;
 use super::tree::{Branch, Key, Leaf, Node};
+use crate::base::units::Span;
 
 /// More than anybody reads at once.
 const MOST_PROBLEMS: usize = 100;
+/// How long the breaker of a member of a failover group stays open at first.
+const MEMBER_OPEN_FOR: Span = Span::from_secs(1);
 
 /// What the configuration is made from, besides the overlay. Kept for reloading.
 /// `Debug` leaves out the environment, where anything may stand.
@@ -141,6 +146,9 @@ pub fn assemble(
                 problems.push(Problem::new(locate(&tree, &key, finding.element), &key, finding.message));
             }
         }
+        let (exposed, told) = exposed(&config, &tree);
+        problems.extend(exposed);
+        warnings.extend(told);
         if problems.is_empty() {
             let effective = serde_json::to_value(&config).unwrap_or_default();
             let config = Arc::new(config);
@@ -230,9 +238,55 @@ fn locate(tree: &Branch, key: &Key, element: Option<usize>) -> Origin {
     }
 }
 
-/// A timeout that nobody gave follows an interval that is shorter.
+/// Endpoints that others on the network reach: the server behind them asks who they are,
+/// as it would without the agent, so whoever writes the file may want that. What was set
+/// at run time is a problem, because a token for targets is no leave to open the host.
+fn exposed(config: &Config, tree: &Branch) -> (Vec<Problem>, Vec<String>) {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    for group in &config.failover.group {
+        let item = Key::parse("failover.group").item(group.name.as_str());
+        for (name, listen) in failover::listens(group).filter(|(_, listen)| !failover::is_loopback(listen)) {
+            let key = item.key(name);
+            match locate(tree, &key, None) {
+                origin @ Origin::Runtime { .. } => {
+                    let message = format!(
+                        "`{listen}` can be reached from the network, which only the configuration file can say, \
+                         expected a loopback address such as \"127.0.0.1:6432\""
+                    );
+                    problems.push(Problem::new(origin, &key, message));
+                }
+                _ => warnings.push(format!(
+                    "{key}: `{listen}` can be reached from the network; see that pg_hba.conf of the members does \
+                     not trust this host's address"
+                )),
+            }
+        }
+    }
+    (problems, warnings)
+}
+
+/// What nobody gave follows from what was given: a timeout from an interval that is
+/// shorter, the patience with a member of a group from what the group is.
 fn settle(config: &mut Config, tree: &Branch) {
-    let free = |list: &str, name: &str| tree.find(&Key::parse(list).item(name).key("timeout")).is_none();
+    let given = |list: &str, name: &str, key: &str| {
+        let item = Key::parse(list).item(name);
+        tree.find(&Key(item.0.into_iter().chain(Key::parse(key).0).collect())).is_some()
+    };
+    let free = |list: &str, name: &str| !given(list, name, "timeout");
+    for group in &mut config.failover.group {
+        let name = group.name.as_str();
+        if group.tier == TierChoice::Switch && !given("failover.group", name, "restart_grace") {
+            group.restart_grace = SWITCH_RESTART_GRACE;
+        }
+        for target in &mut config.target.postgres {
+            // A member that is back must be seen to be back at once.
+            if group.members.contains(&target.name)
+                && !given("target.postgres", target.name.as_str(), "breaker.open_for")
+            {
+                target.breaker.open_for = MEMBER_OPEN_FOR.min(target.breaker.max_open_for);
+            }
+        }
+    }
     for target in &mut config.target.postgres {
         if free("target.postgres", target.name.as_str()) {
             target.timeout = target.timeout.min(target.interval);

@@ -14,6 +14,7 @@ pub mod channel;
 pub mod check;
 pub mod collect;
 pub mod environment;
+pub mod failover;
 pub mod file;
 pub mod heartbeat;
 pub mod http;
@@ -55,6 +56,7 @@ pub struct Config {
     pub collect: collect::Collect,
     pub storage: storage::Storage,
     pub target: target::Targets,
+    pub failover: failover::Failover,
     pub rule: Vec<rule::RuleSection>,
     pub check: Vec<heartbeat::Check>,
     pub channel: channel::Channels,
@@ -75,6 +77,7 @@ impl Default for Config {
             collect: collect::Collect::default(),
             storage: storage::Storage::default(),
             target: target::Targets::default(),
+            failover: failover::Failover::default(),
             rule: Vec::new(),
             check: Vec::new(),
             channel: channel::Channels::default(),
