@@ -33,6 +33,7 @@ use crate::config::storage::Storage;
 use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
+use crate::engine::failover::handle::Failovers;
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::{ProbeNowError, Prober};
 use crate::engine::reports::ReportKeeper;
@@ -51,6 +52,8 @@ use crate::targets;
 
 /// Events that a listener may resume from.
 const EVENTS: usize = 1024;
+/// Commands to failover groups that wait.
+const ASKS: usize = 32;
 /// redb's page cache, bytes; the operating system caches the file besides.
 const STORE_CACHE: usize = 2 << 20;
 /// All phases of stopping together, and what of it the store's last flush has.
@@ -81,6 +84,7 @@ struct Agent {
     store: Arc<OnceLock<Store>>,
     prober: Arc<OnceLock<Prober>>,
     breakers: Arc<OnceLock<BreakerKeeper>>,
+    failovers: Failovers,
     alerting: Arc<OnceLock<Alerting>>,
     dispatcher: Arc<OnceLock<Dispatcher>>,
     tasks: Arc<OnceLock<TaskKeeper>>,
@@ -135,6 +139,7 @@ impl Agent {
             store: Arc::default(),
             prober: Arc::default(),
             breakers: Arc::default(),
+            failovers: Failovers::new(ASKS).0,
             alerting: Arc::default(),
             dispatcher: Arc::default(),
             tasks: Arc::default(),
@@ -230,6 +235,7 @@ impl Agent {
                 })
             }),
             breakers: self.breakers.clone(),
+            failovers: self.failovers.clone(),
             alerting: self.alerting.clone(),
             dispatcher: self.dispatcher.clone(),
             tasks: self.tasks.clone(),

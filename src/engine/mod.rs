@@ -5,6 +5,7 @@
 
 pub mod alerting;
 pub mod breaker_keeper;
+pub mod failover;
 pub mod flusher;
 pub mod operations;
 pub mod prober;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::engine::alerting::Alerting;
 use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::breaker_keeper::BreakerKeeper;
+use crate::engine::failover::handle::Failovers;
 use crate::engine::prober::ProbeNowError;
 use crate::engine::reports::ReportKeeper;
 use crate::engine::settings::Settings;
@@ -63,6 +64,7 @@ pub struct Services {
     pub host: watch::Receiver<Arc<HostView>>,
     pub targets: watch::Receiver<Arc<Vec<TargetStatus>>>,
     pub probe: ProbeNow,
+    pub failovers: Failovers,
     /// Empty while the store opens.
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
     /// Empty while the store opens.

@@ -7,12 +7,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::model::access::{AuditEntry, Token};
 use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
 use crate::model::check::{Ping, SavedCheck};
+use crate::model::failover::durable::{Durable, JournalEntry};
 use crate::model::notice::{Notice, NoticeState, Telling};
 use crate::model::report::FailureEvent;
 use crate::model::series::Kind;
@@ -169,6 +171,17 @@ pub enum Write {
     },
     /// What pings by slug carry; replaces the former.
     PutPingKey(Secret),
+    /// What a failover group must never forget, and what is new in its journal, whose
+    /// oldest rows go beyond the bound.
+    PutFailover {
+        group: Name,
+        durable: Box<Durable>,
+        entries: Vec<JournalEntry>,
+    },
+    /// With its journal.
+    DeleteFailover {
+        group: Name,
+    },
 }
 
 /// Which rows of the log of deliveries are meant; what is left out is any.

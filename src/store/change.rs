@@ -10,6 +10,7 @@ use super::alerts;
 use super::api::{Change, StoreError, Write};
 use super::breakers::BreakerRecord;
 use super::checks::{self, CheckRecord};
+use super::failover;
 use super::fault::Fault;
 use super::jobs::{self, FailureRecord, TaskRecord};
 use super::notices::{self, NoticeRecord, TellingRecord};
@@ -36,6 +37,8 @@ pub const PING_KEY: &str = "ping_key";
 const CHANGE_BYTES: u64 = 64 << 10;
 /// Of these, what one alert takes, with its history or in a message.
 const ALERT_BYTES: u64 = 4 << 10;
+/// What a failover group of the most members takes, when all of them are cut.
+const GROUP_BYTES: u64 = 64 << 10;
 
 /// Adds an audit row and drops the oldest beyond the bound.
 pub fn put_audit(tx: &WriteTransaction, number: u64, entry: &AuditEntry) -> Result<(), Fault> {
@@ -100,6 +103,8 @@ fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
             let record = OverlayRecord { json: serde_json::Value::from(key.expose()).to_string() };
             tx.open_table(CONFIG)?.insert(PING_KEY, Raw::encode(&record))?;
         }
+        Write::PutFailover { group, durable, entries } => failover::put(tx, group, durable, entries)?,
+        Write::DeleteFailover { group } => failover::delete(tx, group)?,
         _ => put_notice(tx, write)?,
     }
     Ok(())
@@ -140,6 +145,7 @@ fn bytes(write: &Write) -> u64 {
     match write {
         Write::PutAlert(_) => ALERT_BYTES,
         Write::PutNotice(notice) | Write::LogNotice(notice) => notice.alerts.len() as u64 * ALERT_BYTES,
+        Write::PutFailover { entries, .. } => GROUP_BYTES + entries.len() as u64 * ALERT_BYTES,
         _ => 0,
     }
 }

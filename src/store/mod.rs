@@ -18,10 +18,12 @@
 
 mod alerts;
 mod api;
+mod beside;
 mod blobs;
 mod breakers;
 mod change;
 mod checks;
+mod failover;
 mod fault;
 mod file;
 mod flush;
@@ -57,14 +59,17 @@ pub use api::{
     StoreCondition, StoreError, StoreOptions, StoreStats, Write,
 };
 
+pub use beside::{Beside, newer};
 pub use source::StoreSource;
 
+use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, Timestamp};
 use crate::model::access::{AuditEntry, Token};
 use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
 use crate::model::check::{Ping, SavedCheck};
+use crate::model::failover::durable::{Durable, JournalEntry};
 use crate::model::frame::Frame;
 use crate::model::notice::{Notice, Telling};
 use crate::model::probe::ProbeRecord;
@@ -298,6 +303,29 @@ impl Store {
     /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
     pub fn breakers(&self) -> Result<BTreeMap<String, (String, SavedBreaker)>, StoreError> {
         breakers::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// What every failover group must never forget, or why that of one cannot be read: such
+    /// a group must not route. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn failover(&self) -> Result<BTreeMap<Name, Result<Durable, String>>, StoreError> {
+        failover::read(&self.open_snapshot()?).map_err(|fault| fault.error())
+    }
+
+    /// Rows of a group's journal with their numbers, newest first, those below `before`
+    /// only; and how many rows there are. Reads the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is shut or cannot be read.
+    pub fn journal(
+        &self,
+        group: &Name,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<(Vec<(u64, JournalEntry)>, u64), StoreError> {
+        failover::read_journal(&self.open_snapshot()?, group, limit, before).map_err(|fault| fault.error())
     }
 
     /// Every alert that is stored, by id. Reads the file.

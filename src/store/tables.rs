@@ -12,6 +12,7 @@ use redb::{TableDefinition, WriteTransaction};
 use super::alerts::AlertRecord;
 use super::breakers::BreakerRecord;
 use super::checks::{CheckRecord, PingRecord};
+use super::failover::{FailoverRecord, JournalRecord};
 use super::fault::Fault;
 use super::jobs::{FailureRecord, TaskRecord};
 use super::notices::{NoticeRecord, TellingRecord};
@@ -91,6 +92,14 @@ pub const TASKS: TableDefinition<u64, Stored<TaskRecord>> = TableDefinition::new
 /// Value: what an application reported; bounded
 pub const FAILURES: TableDefinition<u64, Stored<FailureRecord>> = TableDefinition::new("failures-1");
 
+/// Key:   name of the failover group
+/// Value: what the group must never forget, written before every outside effect
+pub const FAILOVER: TableDefinition<&str, Stored<FailoverRecord>> = TableDefinition::new("failover-1");
+
+/// Key:   (failover group, number of the row, counting up)
+/// Value: what was made durable, for people; bounded per group
+pub const JOURNAL: TableDefinition<(&str, u64), Stored<JournalRecord>> = TableDefinition::new("journal-1");
+
 /// Which layout the file has, see `migrations.rs`.
 pub const META_SCHEMA: &str = "schema_version";
 /// Random identity of the file; ties a tail to it.
@@ -128,5 +137,7 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(PINGS)?;
     tx.open_table(TASKS)?;
     tx.open_table(FAILURES)?;
+    tx.open_table(FAILOVER)?;
+    tx.open_table(JOURNAL)?;
     Ok(())
 }

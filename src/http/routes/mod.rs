@@ -11,6 +11,9 @@ pub mod config;
 pub mod deliveries;
 pub mod document;
 pub mod events;
+pub mod failover;
+pub mod failover_changes;
+pub mod failover_commands;
 pub mod health;
 pub mod ingest;
 pub mod metrics;
@@ -52,6 +55,9 @@ pub fn all() -> OpenApiRouter<AppState> {
         .merge(targets::routes())
         .merge(target_changes::routes())
         .merge(breaker::routes())
+        .merge(failover::routes())
+        .merge(failover_changes::routes())
+        .merge(failover_commands::routes())
         .merge(checks::routes())
         .merge(check_changes::routes())
         .merge(pings::routes())

@@ -172,6 +172,7 @@ pub struct JournalEntry {
     pub step: String,
     /// In words, naming members, positions and causes.
     pub detail: String,
+    #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }

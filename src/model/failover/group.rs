@@ -143,6 +143,7 @@ pub struct Refusal {
     pub code: RefusalCode,
     /// What exactly, naming members and numbers.
     pub detail: String,
+    #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
@@ -155,6 +156,7 @@ pub struct LastFailover {
     /// The evidence or the operator's command.
     pub cause: String,
     pub epoch: u64,
+    #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// From the first sign of trouble to the new route, ms.

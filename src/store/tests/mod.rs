@@ -7,6 +7,7 @@ mod checks;
 mod clock;
 mod clock_ahead;
 mod damage;
+mod failover;
 mod faults;
 mod full;
 mod memory;

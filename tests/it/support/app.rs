@@ -16,6 +16,7 @@ use holdfast::config::overlay::Overlay;
 use holdfast::engine::alerting::dispatch::Dispatcher;
 use holdfast::engine::alerting::{Alerting, Rounds};
 use holdfast::engine::breaker_keeper::BreakerKeeper;
+use holdfast::engine::failover::handle::{Failovers, Wiring};
 use holdfast::engine::prober::ProbeNowError;
 use holdfast::engine::reports::ReportKeeper;
 use holdfast::engine::settings::Settings;
@@ -52,6 +53,8 @@ pub struct TestApp {
     pub bus: Bus,
     pub store: Arc<OnceLock<Store>>,
     pub breakers: Arc<OnceLock<BreakerKeeper>>,
+    /// Where the test plays the supervision of failover groups.
+    pub failover: Wiring,
     pub alerting: Arc<OnceLock<Alerting>>,
     pub dispatcher: Arc<OnceLock<Dispatcher>>,
     settings: Settings,
@@ -137,6 +140,7 @@ impl TestApp {
         let dispatcher = Arc::new(OnceLock::new());
         let (tasks, reports) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let registry = Breakers::new(shared.clone(), BTreeMap::new());
+        let (failovers, failover) = Failovers::new(4);
         let front = Front::new(Services {
             clock: shared,
             store: store.clone(),
@@ -147,6 +151,7 @@ impl TestApp {
             targets: targets_seen,
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
             breakers: breakers.clone(),
+            failovers,
             alerting: alerting.clone(),
             dispatcher: dispatcher.clone(),
             tasks: tasks.clone(),
@@ -167,6 +172,7 @@ impl TestApp {
             bus,
             store,
             breakers,
+            failover,
             alerting,
             dispatcher,
             settings: settings.clone(),
