@@ -33,7 +33,8 @@ use crate::config::storage::Storage;
 use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
 use crate::engine::breaker_keeper::BreakerKeeper;
-use crate::engine::failover::handle::Failovers;
+use crate::engine::failover::handle::{Failovers, Wiring};
+use crate::engine::failover::keeper::{self, Keeper};
 use crate::engine::flusher::Flusher;
 use crate::engine::prober::{ProbeNowError, Prober};
 use crate::engine::reports::ReportKeeper;
@@ -85,6 +86,7 @@ struct Agent {
     prober: Arc<OnceLock<Prober>>,
     breakers: Arc<OnceLock<BreakerKeeper>>,
     failovers: Failovers,
+    wiring: Wiring,
     alerting: Arc<OnceLock<Alerting>>,
     dispatcher: Arc<OnceLock<Dispatcher>>,
     tasks: Arc<OnceLock<TaskKeeper>>,
@@ -133,13 +135,15 @@ impl Agent {
         let environment =
             environment.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
         let supervisor = Supervisor::new(clock.clone());
+        let (failovers, wiring) = Failovers::new(ASKS);
         let agent = Self {
             settings: Settings::new(loaded, clock.clone(), bus.clone(), supervisor.clone()),
             supervisor,
             store: Arc::default(),
             prober: Arc::default(),
             breakers: Arc::default(),
-            failovers: Failovers::new(ASKS).0,
+            failovers,
+            wiring,
             alerting: Arc::default(),
             dispatcher: Arc::default(),
             tasks: Arc::default(),
@@ -277,7 +281,8 @@ impl Agent {
             supervisor: self.supervisor.clone(),
             environment: self.environment.clone(),
         };
-        self.probe(surroundings).await;
+        let breakers = self.probe(surroundings.clone()).await;
+        self.supervise(surroundings, breakers);
         self.keep_tasks().await?;
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
@@ -334,8 +339,8 @@ impl Agent {
     }
 
     /// Starts probing, each target behind the breaker it had in the last run.
-    async fn probe(&self, surroundings: targets::Surroundings) {
-        let Some(store) = self.store.get() else { return };
+    async fn probe(&self, surroundings: targets::Surroundings) -> Option<Breakers> {
+        let store = self.store.get()?;
         let reader = store.clone();
         let saved = Supervisor::blocking(move || reader.breakers()).await;
         // Breakers that are closed are better than an agent that does not start.
@@ -356,7 +361,25 @@ impl Agent {
         let config = self.settings.subscribe();
         let kept = Arc::new(store.clone());
         let (bus, shown) = (self.bus.clone(), self.targets.clone());
-        let _ = self.prober.set(Prober::start(config, surroundings, kept, bus, breakers, shown));
+        let _ = self.prober.set(Prober::start(config, surroundings, kept, bus, breakers.clone(), shown));
+        Some(breakers)
+    }
+
+    /// Starts the supervision of failover groups and opens their endpoints.
+    fn supervise(&self, surroundings: targets::Surroundings, breakers: Option<Breakers>) {
+        let (Some(store), Some(breakers)) = (self.store.get().cloned(), breakers) else { return };
+        let parts = keeper::Parts {
+            config: self.settings.subscribe(),
+            surroundings,
+            store,
+            bus: self.bus.clone(),
+            breakers,
+            sealer: self.settings.sealer(),
+            wiring: self.wiring.clone(),
+        };
+        self.supervisor.spawn("failover", Policy::Restart, Phase::Engine, move |stop| {
+            Keeper::new(parts.clone()).run(stop)
+        });
     }
 
     /// Starts what waits for reports: checks, tasks, applications.

@@ -195,6 +195,11 @@ impl Settings {
         Self { inner: Arc::new(inner) }
     }
 
+    /// What seals secrets at rest.
+    pub fn sealer(&self) -> Sealer {
+        self.inner.sealer.clone()
+    }
+
     /// What is in force.
     pub fn config(&self) -> Arc<Config> {
         self.inner.current.borrow().clone()

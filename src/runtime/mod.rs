@@ -12,6 +12,7 @@ pub mod crew;
 pub mod dial;
 pub mod http_client;
 pub mod network_failure;
+pub mod proxy;
 pub mod seal;
 pub mod solitary;
 pub mod supervisor;

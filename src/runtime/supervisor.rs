@@ -146,6 +146,22 @@ impl Supervisor {
         builder.spawn(work).map(drop)
     }
 
+    /// The same for a task that does its work on a thread of its own and answers for
+    /// it: waits for the result, `None` when it panicked. The thread must be told to
+    /// end; dropping the future only stops waiting.
+    ///
+    /// # Errors
+    /// The operating system refused another thread.
+    pub async fn apart<R, W>(name: &str, work: W) -> std::io::Result<Option<R>>
+    where
+        W: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        Self::thread(name, move || drop(answer.send(work())))?;
+        Ok(answered.await.ok())
+    }
+
     /// Cancelled when `phase` stops.
     pub fn stop_of(&self, phase: Phase) -> CancellationToken {
         self.inner.stops[&phase].clone()

@@ -50,9 +50,8 @@ impl Beside {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let wrong = |reason: String| {
-            io::Error::new(ErrorKind::InvalidData, format!("{}: {reason}", path.display()))
-        };
+        let wrong =
+            |reason: String| io::Error::new(ErrorKind::InvalidData, format!("{}: {reason}", path.display()));
         let mut text = String::new();
         file.take(MOST_BYTES).read_to_string(&mut text)?;
         let version = serde_json::from_str::<serde_json::Value>(&text)
@@ -239,7 +238,8 @@ mod tests {
         std::fs::write(folder.path().join("failover/main.json.new"), "left by a crash").unwrap();
         beside.write(&main, &begun(durable(3, "a"), 4)).unwrap();
         assert_eq!(beside.read(&main).unwrap().unwrap(), Durable { epoch: 4, ..durable(3, "a") });
-        let mode = |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        let mode =
+            |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("failover"), mode("failover/main.json")), (0o700, 0o600));
         beside.write_undo(&main, "ALTER SYSTEM").unwrap();
         assert_eq!(mode("failover/main.undo.sql"), 0o600);

@@ -18,7 +18,7 @@
 
 mod alerts;
 mod api;
-mod beside;
+pub mod beside;
 mod blobs;
 mod breakers;
 mod change;

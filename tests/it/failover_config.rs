@@ -34,7 +34,10 @@ fn second(keys: Value) -> Value {
 fn every_slip_has_its_key_and_its_place() {
     let main = "[[failover.group]]\nname = \"main\"\n";
     for (document, expected) in [
-        (format!("{main}listen = \"127.0.0.1:1\"\n"), "h.toml:10:1: key failover.group[main]: `members` is missing"),
+        (
+            format!("{main}listen = \"127.0.0.1:1\"\n"),
+            "h.toml:10:1: key failover.group[main]: `members` is missing",
+        ),
         (
             format!("{main}members = [\"pg1\", \"pg9\"]\nlisten = \"127.0.0.1:1\"\n"),
             "h.toml:12:19: key failover.group[main].members: there is no Postgres target `pg9`; there are: pg1, pg2, pg3",
@@ -52,7 +55,9 @@ fn every_slip_has_its_key_and_its_place() {
             "h.toml:12:11: key failover.group[main].members: nobody, expected the names",
         ),
         (
-            format!("{GROUP}[[failover.group]]\nname = \"b\"\nmembers = [\"pg3\"]\nlisten = \"127.0.0.1:1\"\n"),
+            format!(
+                "{GROUP}[[failover.group]]\nname = \"b\"\nmembers = [\"pg3\"]\nlisten = \"127.0.0.1:1\"\n"
+            ),
             "h.toml:16:12: key failover.group[b].members: `pg3` is already a member of `main`",
         ),
         (
@@ -69,7 +74,10 @@ fn every_slip_has_its_key_and_its_place() {
             format!("{GROUP}kind = \"object_store\"\n"),
             "h.toml:14:8: key failover.group[main].kind: `object_store` groups are not in this version yet",
         ),
-        (format!("{GROUP}kind = \"mysql\"\n"), "unknown word \"mysql\", expected one of postgres, object_store"),
+        (
+            format!("{GROUP}kind = \"mysql\"\n"),
+            "unknown word \"mysql\", expected one of postgres, object_store",
+        ),
         (format!("{GROUP}mode = \"automatic\"\n"), "expected one of auto, manual, router"),
         (
             format!("{GROUP}tier = \"fenced\"\n"),

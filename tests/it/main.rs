@@ -17,6 +17,7 @@ mod cli;
 mod cli_agent;
 mod collectors;
 mod config_errors;
+mod failover;
 mod failover_config;
 mod families;
 mod grpc;

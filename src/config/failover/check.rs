@@ -130,7 +130,8 @@ fn members(group: &Group, config: &Config, key: &str, taken: &mut Taken, checker
         }
         match taken.members.get(member) {
             Some(other) => {
-                let message = format!("`{member}` is already a member of `{other}`, expected it in one group");
+                let message =
+                    format!("`{member}` is already a member of `{other}`, expected it in one group");
                 checker.say_of(key.as_str(), index, message);
             }
             None => drop(taken.members.insert(member.clone(), group.name.to_string())),
@@ -162,7 +163,8 @@ fn limits(group: &Group, key: &str, checker: &mut Checker<'_>) {
         }
     }
     if group.restart_grace.0 < Duration::from_millis(100) {
-        let message = format!("{} would promote at a planned restart, expected 100ms to 1h", group.restart_grace);
+        let message =
+            format!("{} would promote at a planned restart, expected 100ms to 1h", group.restart_grace);
         checker.say(format!("{key}.restart_grace"), message);
     }
     if group.max_lag > LARGEST_LAG {

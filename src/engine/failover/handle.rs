@@ -44,9 +44,16 @@ pub enum CommandError {
 /// Something asked of the supervision; whoever takes it must answer `reply`.
 #[derive(Debug)]
 pub enum Ask {
-    Command { group: Name, command: Command, reply: oneshot::Sender<Result<(), CommandError>> },
+    Command {
+        group: Name,
+        command: Command,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
     /// A dry run.
-    Check { group: Name, reply: oneshot::Sender<Result<CheckReport, CommandError>> },
+    Check {
+        group: Name,
+        reply: oneshot::Sender<Result<CheckReport, CommandError>>,
+    },
 }
 
 /// See the module; cheap to clone.

@@ -87,7 +87,7 @@ impl Core {
         wall: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), No> {
-        if self.durable.disabled {
+        if self.is_disabled() {
             return Err((RefusalCode::Paused, String::from("supervision is off")));
         }
         let to = self.checked(to)?;
@@ -174,9 +174,9 @@ impl Core {
         let memory = durable.members.entry(member.clone()).or_default();
         memory.superseded = None;
         let sync_names = memory.fence.take().map(|fence| fence.sync_names).unwrap_or_default();
-        self.call(member, Purpose::Unfence, Action::Unfence { sync_names }, self.settings.timeout * 3, out);
         let entry = Self::entry(durable.epoch, "unfenced", format!("{member}, by an operator"), wall);
         self.stage(durable, vec![entry], After::Nothing, out);
+        self.call(member, Purpose::Unfence, Action::Unfence { sync_names }, self.settings.timeout * 3, out);
         Ok(())
     }
 }

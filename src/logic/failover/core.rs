@@ -57,6 +57,8 @@ pub struct Core {
     commit_again: Monotonic,
     /// The command that the commit on its way answers.
     pub(super) replying: Option<u64>,
+    /// The first looks were asked for.
+    begun: bool,
     told: State,
     last: (Monotonic, Timestamp),
     wake: Monotonic,
@@ -84,6 +86,7 @@ impl Core {
             wait_until: now,
             commit_again: now,
             replying: None,
+            begun: false,
             told: State::Observing,
             last: (now, wall),
             wake: now,
@@ -93,6 +96,9 @@ impl Core {
     /// One event. Effects are to be done in their order.
     pub fn step(&mut self, event: Event, now: Monotonic, wall: Timestamp) -> Vec<Effect> {
         let mut out = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            self.look_at_all(&mut out);
+        }
         self.guard(now, wall, &mut out);
         match event {
             Event::Tick => {}
@@ -130,6 +136,11 @@ impl Core {
 
     pub const fn durable(&self) -> &Durable {
         &self.durable
+    }
+
+    /// Whether the head was seen to be what it should be, in this run.
+    pub const fn is_verified(&self) -> bool {
+        self.verified
     }
 
     pub fn watch(&self, member: &Name) -> Option<&Watch> {
@@ -243,14 +254,15 @@ impl Core {
         if now < self.commit_again {
             return;
         }
-        if self.expire_pause(wall, out) || self.durable.disabled {
+        if self.expire_pause(wall, out) {
             return;
         }
         if self.durable.operation.is_some() {
             self.operate(now, wall, out);
             return;
         }
-        if !self.verified && self.observe(now, wall, out) {
+        // Also where supervision is off: the route stays, and it must be known where.
+        if (!self.verified && self.observe(now, wall, out)) || self.is_disabled() {
             return;
         }
         let verdict = self.verdict(now);
@@ -355,7 +367,7 @@ impl Core {
 
     /// What people see.
     pub fn state(&self, now: Monotonic, wall: Timestamp) -> State {
-        if self.durable.disabled {
+        if self.is_disabled() {
             return State::Disabled;
         }
         if let Some(operation) = &self.durable.operation {
@@ -439,7 +451,8 @@ impl Core {
             return none(keep);
         }
         if !self.verified {
-            return none(Vec::new());
+            // The task may have been started again within a process whose proxy runs on.
+            return none(vec![head.member.clone()]);
         }
         let to = Decision {
             epoch,
@@ -447,7 +460,7 @@ impl Core {
             keep: vec![head.member.clone()],
             reason: String::new(),
         };
-        if self.durable.disabled {
+        if self.is_disabled() {
             return to;
         }
         match self.verdict(now) {
@@ -477,6 +490,11 @@ impl Core {
 
     pub(super) fn is_attached(&self, member: &Name) -> bool {
         self.durable.members.get(member).is_some_and(|memory| memory.attached)
+    }
+
+    /// By an operator, or by the configuration.
+    pub const fn is_disabled(&self) -> bool {
+        self.durable.disabled || !self.settings.enabled
     }
 
     pub fn is_paused(&self, wall: Timestamp) -> bool {

@@ -13,6 +13,8 @@ use crate::model::failover::sighting::{Failure, Sighting};
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
     pub members: Vec<Name>,
+    /// Supervised; when not, the route stays where it is and nothing is changed.
+    pub enabled: bool,
     pub mode: Mode,
     /// Independent databases (T0), whatever their system ids.
     pub switch: bool,
@@ -104,8 +106,8 @@ pub enum Command {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
-    /// Make this durable. Effects after it in the list wait until it is; when it fails they
-    /// are dropped. Either way the protocol is told.
+    /// Make this durable. Effects after it in the list wait until it is; when it fails, calls
+    /// among them fail too. Either way the protocol is told.
     Commit { durable: Box<Durable>, entries: Vec<JournalEntry> },
     /// Do this on a member and tell what came of it.
     Call { call: CallId, member: Name, action: Action, within: Duration },

@@ -60,7 +60,7 @@ impl Core {
 
     fn next_look(&mut self, member: &Name, asked: Monotonic, now: Monotonic) -> Effect {
         let mut interval = self.settings.interval;
-        if self.durable.disabled {
+        if self.is_disabled() {
             interval *= SLOW;
         }
         let busy = self.durable.operation.is_some() || !self.verified || self.is_unsettled();

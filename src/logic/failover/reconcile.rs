@@ -41,7 +41,7 @@ const HOOK_WITHIN: Duration = Duration::from_secs(600);
 impl Core {
     /// Whether servers may be changed on the agent's own account.
     fn may_change(&self, wall: Timestamp) -> bool {
-        self.settings.mode != Mode::Router && !self.durable.disabled && !self.is_paused(wall)
+        self.settings.mode != Mode::Router && !self.is_disabled() && !self.is_paused(wall)
     }
 
     /// One pass. See the module.

@@ -29,6 +29,8 @@ pub struct Failed {
 pub struct Watch {
     /// The newest facts, and when they were asked for.
     pub facts: Option<(Monotonic, Facts)>,
+    /// The facts are of before something changed: known, and no evidence.
+    stale: bool,
     /// Since the newest facts.
     pub failures: Vec<Failed>,
     /// All failures since the newest facts.
@@ -121,6 +123,7 @@ impl Watch {
         }
         self.failures.clear();
         self.failed = 0;
+        self.stale = false;
         self.facts = Some((asked, facts));
     }
 
@@ -133,17 +136,22 @@ impl Watch {
         self.failures.push(failed);
     }
 
-    /// Forgets what speaks against it: it was not to be trusted.
+    /// What was seen so far says nothing of now, for or against it.
     pub fn void(&mut self) {
+        self.stale = true;
         self.failures.clear();
         self.failed = 0;
         self.canary_failed = None;
         self.advanced = None;
     }
 
-    /// The newest facts when nothing failed since.
+    /// The newest facts when nothing failed or changed since.
     pub fn current(&self) -> Option<&Facts> {
-        if self.failures.is_empty() { self.facts.as_ref().map(|(_, facts)| facts) } else { None }
+        if self.failures.is_empty() && !self.stale {
+            self.facts.as_ref().map(|(_, facts)| facts)
+        } else {
+            None
+        }
     }
 
     pub fn last_facts(&self) -> Option<&Facts> {

@@ -345,7 +345,7 @@ impl Core {
     /// The head of before serves, in a look that was asked after the trouble.
     fn head_is_back(&self) -> bool {
         let Some(watch) = self.head_watch() else { return false };
-        let since = self.suspect.unwrap_or(self.started);
+        let since = self.suspect.unwrap_or(self.started).max(self.void);
         watch.current().is_some()
             && watch.facts_since(since).is_some_and(|facts| facts.is_primary() && facts.fence().is_none())
             && self.not_head(watch).is_none()

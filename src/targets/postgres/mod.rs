@@ -13,6 +13,9 @@
 //! firewall that forgot it, a restart between two probes). Then the fresh one takes its place and the query
 //! is asked again: only a server that does not serve now is a failure.
 
+mod access;
+pub mod member;
+
 mod outcome;
 mod queries;
 mod session;
@@ -20,15 +23,13 @@ mod statistics;
 mod wire;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::access::Access;
 use self::session::{Place, Session};
 use self::statistics::Schedule;
 use super::course::Stopwatch;
@@ -36,15 +37,10 @@ use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
-use crate::base::secret::Secret;
 use crate::base::time::{Clock, Monotonic};
-use crate::config::target::postgres::{Postgres, TlsMode};
+use crate::config::target::postgres::Postgres;
 use crate::model::frame::Frame;
 use crate::model::probe::{OperationOutcome, OutcomeClass};
-use crate::runtime::credential::Credential;
-use crate::runtime::dial::Dialer;
-use crate::runtime::solitary::Solitary;
-use crate::runtime::tls;
 
 const KIND: &str = "postgres";
 /// While fresh connections succeed, one in this time is enough: a login by password
@@ -55,18 +51,12 @@ const FRESH_EVERY: Duration = Duration::from_secs(10);
 /// See the module.
 pub struct PostgresTarget {
     name: Name,
-    place: Arc<Place>,
-    password: Credential,
+    access: Access,
     interval: Duration,
     timeout: Duration,
-    tls_mode: TlsMode,
-    tls_ca_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
     schedule: Schedule,
-    /// Built at the first use and again after a TLS failure: the file may change.
-    tls: Option<MakeRustlsConnect>,
-    authorities: Solitary,
     kept: Option<Session>,
     /// Until when a fresh connection need not be tried; `None` after one that failed.
     fresh_until: Option<Monotonic>,
@@ -74,37 +64,14 @@ pub struct PostgresTarget {
 
 impl PostgresTarget {
     pub fn new(section: Postgres, surroundings: &Surroundings) -> Self {
-        let password = Credential::of(
-            section.password.as_ref(),
-            section.password_file.as_deref(),
-            section.password_env.as_deref(),
-            &surroundings.environment,
-        );
-        let place = Place {
-            dialer: Dialer::new(section.host.clone(), section.port),
-            host: section.host,
-            port: section.port,
-            database: section.database,
-            user: section.user,
-            ssl_mode: match section.tls {
-                TlsMode::Disable => SslMode::Disable,
-                TlsMode::Prefer => SslMode::Prefer,
-                TlsMode::Require | TlsMode::VerifyFull => SslMode::Require,
-            },
-        };
         Self {
             recorder: Recorder::new(section.name.clone(), KIND),
+            access: Access::new(&section, surroundings),
             name: section.name,
-            place: Arc::new(place),
-            password,
             interval: section.interval.0,
             timeout: section.timeout.0,
-            tls_mode: section.tls,
-            tls_ca_file: section.tls_ca_file,
             clock: surroundings.clock.clone(),
             schedule: Schedule::new(section.interval.0),
-            tls: None,
-            authorities: Solitary::default(),
             kept: None,
             fresh_until: None,
         }
@@ -157,9 +124,6 @@ impl PostgresTarget {
             }
             Err(outcome) => (None, outcome),
         };
-        if connect.code == "tls" {
-            self.tls = None;
-        }
         let trusted = connect.class == OutcomeClass::Ok && self.interval < FRESH_EVERY;
         self.fresh_until = trusted.then(|| Monotonic(self.clock.monotonic().0 + FRESH_EVERY));
         let (query, query_ms) = match (asked, fresh) {
@@ -189,41 +153,7 @@ impl PostgresTarget {
     /// A fresh connection, and how long it took in milliseconds.
     async fn open(&mut self, deadline: Instant) -> (Result<session::Opened, Outcome>, f64) {
         let watch = Stopwatch::start(&self.clock);
-        let opened = match self.credentials(deadline).await {
-            Ok((password, tls)) => session::open(self.place.clone(), tls, password, deadline).await,
-            Err(outcome) => Err(outcome),
-        };
-        (opened, watch.read())
-    }
-
-    async fn credentials(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<(Option<Secret>, Option<MakeRustlsConnect>), Outcome> {
-        let password = self.password.read(deadline).await;
-        let password = password.map_err(|error| Outcome::configuration("password", error.to_string()))?;
-        Ok((password, self.tls(deadline).await?))
-    }
-
-    /// How to encrypt; `None` where the mode or the socket says not to.
-    async fn tls(&mut self, deadline: Instant) -> Result<Option<MakeRustlsConnect>, Outcome> {
-        if self.tls_mode == TlsMode::Disable || self.place.host.starts_with('/') {
-            return Ok(None);
-        }
-        if self.tls.is_none() {
-            let (mode, file) = (self.tls_mode, self.tls_ca_file.clone());
-            let make = move || match mode {
-                TlsMode::VerifyFull => tls::verified(file.as_deref()),
-                _ => tls::unverified(),
-            };
-            let made = self.authorities.run("authorities", Instant::now(), deadline, make).await;
-            let made = made.map_err(|error| {
-                Outcome::configuration("tls_ca_file", format!("the certificates are not read: {error}"))
-            })?;
-            let config = made.map_err(|error| Outcome::configuration("tls_ca_file", error.to_string()))?;
-            self.tls = Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(config)));
-        }
-        Ok(self.tls.clone())
+        (self.access.open(deadline).await, watch.read())
     }
 
     /// The operation `statistics`, when it is due.
@@ -245,7 +175,7 @@ impl Target for PostgresTarget {
     }
 
     fn address(&self) -> String {
-        let Place { host, port, database, .. } = &*self.place;
+        let Place { host, port, database, .. } = &**self.access.place();
         if host.contains(':') {
             format!("[{host}]:{port}/{database}")
         } else {

@@ -9,16 +9,20 @@
 use std::future::Future;
 use std::path::Path;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Fuse;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, Connection, Error, NoTls, SimpleQueryMessage, SimpleQueryRow,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::either::Either;
 
@@ -45,11 +49,46 @@ pub struct Place {
 
 type Conversation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
+/// The last word of a server that ends the connection, from notices in between: its
+/// SQLSTATE and text.
+type LastWord = Arc<Mutex<Option<(String, String)>>>;
+
+/// Reads and writes, and keeps what the server says without being asked.
+struct Conversing<S, T> {
+    connection: Connection<S, T>,
+    last_word: LastWord,
+}
+
+impl<S, T> Future for Conversing<S, T>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match ready!(self.connection.poll_message(context)) {
+                Some(Ok(AsyncMessage::Notice(notice))) => {
+                    if notice.code().code().starts_with("57P") {
+                        let said = (notice.code().code().to_owned(), notice.message().to_owned());
+                        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
 /// See the module.
 pub struct Session {
     client: Client,
     conversation: Fuse<Conversation>,
     allowance: Allowance,
+    last_word: LastWord,
     /// Major version times 10,000, e.g. 150000; 0 when the server did not say.
     version: u32,
 }
@@ -84,6 +123,21 @@ async fn open_unbounded(
 ) -> Result<Opened, Outcome> {
     let allowance = Allowance::new();
     let (wire, dns_problem) = reach(&place, &allowance, deadline).await?;
+    let session = log_in(&place, wire, allowance, tls, password).await?;
+    Ok(Opened { session, dns_problem })
+}
+
+/// Logs in on a connection that was made. Not bounded in time.
+///
+/// # Errors
+/// The outcome of the operation `connect`.
+pub async fn log_in(
+    place: &Place,
+    wire: Wire,
+    allowance: Allowance,
+    tls: Option<MakeRustlsConnect>,
+    password: Option<Secret>,
+) -> Result<Session, Outcome> {
     let mut config = Config::new();
     config
         .user(&place.user)
@@ -100,30 +154,20 @@ async fn open_unbounded(
             let (client, connection) =
                 config.connect_raw(wire, connector).await.map_err(|error| outcome::of(&error))?;
             let version = major(connection.parameter("server_version"));
-            Session {
-                client,
-                conversation: (Box::pin(connection) as Conversation).fuse(),
-                allowance,
-                version,
-            }
+            Session::new(client, connection, allowance, version)
         }
         None => {
             let (client, connection) =
                 config.connect_raw(wire, NoTls).await.map_err(|error| outcome::of(&error))?;
             let version = major(connection.parameter("server_version"));
-            Session {
-                client,
-                conversation: (Box::pin(connection) as Conversation).fuse(),
-                allowance,
-                version,
-            }
+            Session::new(client, connection, allowance, version)
         }
     };
-    Ok(Opened { session, dns_problem })
+    Ok(session)
 }
 
 /// A host that starts with `/` is the directory of a Unix socket, as in libpq.
-async fn reach(
+pub async fn reach(
     place: &Place,
     allowance: &Allowance,
     deadline: Instant,
@@ -149,7 +193,37 @@ fn major(version: Option<&str>) -> u32 {
     text[..end].parse::<u32>().map_or(0, |major| major.saturating_mul(10_000))
 }
 
+/// How a connection ended on which nothing was asked.
+pub struct Ended {
+    pub error: Option<Error>,
+    /// What the server said before, when that was about stopping.
+    pub last_word: Option<(String, String)>,
+}
+
 impl Session {
+    fn new<S, T>(client: Client, connection: Connection<S, T>, allowance: Allowance, version: u32) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let last_word = LastWord::default();
+        let conversing = Conversing { connection, last_word: last_word.clone() };
+        let conversation = (Box::pin(conversing) as Conversation).fuse();
+        Self { client, conversation, allowance, last_word, version }
+    }
+
+    /// Waits for the end of the connection while nothing is asked on it. Safe to cancel.
+    pub async fn ended(&mut self) -> Ended {
+        self.allowance.renew();
+        let error = (&mut self.conversation).await.err();
+        Ended { error, last_word: self.last_word() }
+    }
+
+    /// What the server said without being asked, when that was about stopping.
+    pub fn last_word(&self) -> Option<(String, String)> {
+        self.last_word.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn version(&self) -> u32 {
         self.version
     }

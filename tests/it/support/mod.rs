@@ -5,6 +5,7 @@ pub mod alertmanager;
 pub mod app;
 pub mod certificate;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod delivering;
 pub mod garage;
@@ -31,10 +32,17 @@ pub fn tools() -> std::path::PathBuf {
     folder.unwrap_or_else(|| home().join(".cache/holdfast-tests"))
 }
 
-/// A port nobody listens on at this moment.
+/// A port nobody listens on at this moment, and that was not given to anybody else here.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free port");
-    listener.local_addr().expect("its address").port()
+    static GIVEN: std::sync::Mutex<std::collections::BTreeSet<u16>> =
+        std::sync::Mutex::new(std::collections::BTreeSet::new());
+    loop {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind a free port");
+        let port = listener.local_addr().expect("its address").port();
+        if GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Waits until somebody listens on `port`: a server says that it does just before

@@ -90,6 +90,48 @@ impl Postgres {
         server
     }
 
+    /// A running standby of `primary` that names itself and holds a slot there.
+    pub fn follower_of(primary: &Self, name: &str, slot: &str) -> Self {
+        let server = Self { directory: folder(), port: free_port() };
+        let data = server.data();
+        let data = data.to_str().expect("path");
+        let from = format!("host=127.0.0.1 port={} user=postgres application_name={name}", primary.port);
+        let arguments = ["-d", &from, "-D", data, "-R", "-X", "stream", "-c", "fast", "-C", "-S", slot, "-N"];
+        run("pg_basebackup", server.directory.path(), &arguments);
+        server.append("postgresql.auto.conf", &server.settings());
+        server.append("postgresql.auto.conf", &format!("cluster_name = '{name}'\n"));
+        server.start();
+        server
+    }
+
+    /// Makes a former primary a standby of `head`, with pg_rewind.
+    pub fn rejoin(&self, head: &Self, name: &str, slot: &str) {
+        self.signal_all(Signal::KILL);
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+        head.psql("checkpoint");
+        let source = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", head.port);
+        let data = self.data();
+        run(
+            "pg_rewind",
+            self.directory.path(),
+            &["-D", data.to_str().expect("path"), "--source-server", &source, "-R"],
+        );
+        let conninfo = format!("host=127.0.0.1 port={} user=postgres application_name={name}", head.port);
+        self.append("postgresql.auto.conf", &self.settings());
+        self.append(
+            "postgresql.auto.conf",
+            &format!(
+                "primary_conninfo = '{conninfo}'\nprimary_slot_name = '{slot}'\ncluster_name = '{name}'\n"
+            ),
+        );
+        self.start();
+    }
+
+    /// No server: for taking one out of a place.
+    pub fn nowhere() -> Self {
+        Self { directory: folder(), port: 0 }
+    }
+
     fn settings(&self) -> String {
         format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
@@ -171,6 +213,50 @@ impl Postgres {
         let children = children_of(server);
         for pid in children.into_iter().chain([server]) {
             let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// SIGKILL for the server and every process of it, none of which can say a word.
+    pub fn kill_all(&self) {
+        self.signal_all(Signal::STOP);
+        self.signal_all(Signal::KILL);
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&self) -> bool {
+        let stat =
+            self.pid().map(|pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())));
+        // Killed and not yet waited for by whoever should is gone too.
+        stat.is_some_and(|stat| stat.is_ok_and(|stat| !stat.contains(") Z ")))
+    }
+
+    /// Removes what a killed server left to say that it runs.
+    pub fn forget_pid(&self) {
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Whether a plain client can write.
+    pub fn takes_writes(&self) -> bool {
+        self.psql(
+            "select not pg_is_in_recovery() and current_setting('default_transaction_read_only') = 'off'",
+        ) == "t"
+    }
+
+    /// As [`Self::psql`]; what the server said is an error.
+    ///
+    /// # Errors
+    /// The text of the server.
+    pub fn try_psql(&self, sql: &str) -> Result<String, String> {
+        let port = self.port.to_string();
+        let output = Command::new(programs().join("psql"))
+            .args(["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql])
+            .output()
+            .map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(said)
         }
     }
 

@@ -1,0 +1,162 @@
+//! What a group remembers, where it is kept, and the order of writing it.
+//!
+//! The store is the memory. Beside it lies a small file with the epoch, the heads and
+//! the fences, for the day on which the store is restored from a backup or emptied:
+//! the newer of the two counts. While standbys are cut, a second file holds the SQL
+//! that undoes it, for the day on which this host does not come back.
+
+use crate::base::id::Name;
+use crate::base::secret::Secret;
+use crate::logic::failover::Sealed;
+use crate::model::failover::durable::{Durable, JournalEntry};
+use crate::runtime::seal::Sealer;
+use crate::runtime::supervisor::Supervisor;
+use crate::store::beside::{Beside, newer};
+use crate::store::{Change, Store, Write};
+use crate::targets::postgres::member;
+
+use super::Plan;
+
+/// See the module.
+#[derive(Clone)]
+pub struct Memory {
+    group: Name,
+    store: Store,
+    sealer: Sealer,
+    beside: Beside,
+    /// As it was last written.
+    written: std::sync::Arc<std::sync::Mutex<Option<Durable>>>,
+}
+
+impl Memory {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            group: plan.name().clone(),
+            store: plan.store.clone(),
+            sealer: plan.sealer.clone(),
+            beside: Beside::new(&plan.data_dir),
+            written: std::sync::Arc::default(),
+        }
+    }
+
+    /// The newer of the store's and the file's.
+    ///
+    /// # Errors
+    /// One of them cannot be read: without the epoch and the fences of a group nothing may
+    /// be routed.
+    pub async fn load(&self) -> Result<Durable, String> {
+        let (store, group, beside) = (self.store.clone(), self.group.clone(), self.beside.clone());
+        let read = Supervisor::blocking(move || {
+            let mut stored = store.failover().map_err(|error| error.to_string())?;
+            let stored = stored.remove(&group).transpose()?;
+            let file = beside.read(&group).map_err(|error| error.to_string())?;
+            Ok::<_, String>(newer(stored, file))
+        });
+        let durable = read.await.unwrap_or_else(|| Err(String::from("reading it failed")))?;
+        *self.written() = Some(durable.clone());
+        Ok(durable)
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, Option<Durable>> {
+        self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Writes; `true` once it is on the disk.
+    pub async fn commit(&self, durable: &Durable, entries: &[JournalEntry]) -> bool {
+        for entry in entries {
+            tracing::info!(group = %self.group, epoch = entry.epoch, step = entry.step, detail = entry.detail, "failover journal");
+        }
+        self.write_undo(durable).await;
+        let write = Write::PutFailover {
+            group: self.group.clone(),
+            durable: Box::new(durable.clone()),
+            entries: entries.to_vec(),
+        };
+        let committed = self.store.commit(Change { writes: vec![write], audit: None }).await;
+        if let Err(error) = committed {
+            tracing::error!(group = %self.group, %error, "the state of the failover group cannot be written");
+            return false;
+        }
+        let before = self.written().replace(durable.clone());
+        if before.is_none_or(|before| differs(&before, durable)) {
+            self.write_beside(durable.clone()).await;
+        }
+        true
+    }
+
+    /// A failure is told of, and no more: the store has it.
+    async fn write_beside(&self, durable: Durable) {
+        let (group, beside) = (self.group.clone(), self.beside.clone());
+        let written = Supervisor::blocking(move || beside.write(&group, &durable)).await;
+        if let Some(Err(error)) = written {
+            tracing::error!(group = %self.group, %error, "the copy of the failover group beside the store is not written");
+        }
+    }
+
+    /// The SQL that puts back what each standby followed, where any is cut.
+    async fn write_undo(&self, durable: &Durable) {
+        let cut: Vec<_> = durable
+            .members
+            .iter()
+            .filter_map(|(member, memory)| Some((member.clone(), memory.cut.as_ref()?.conninfo.clone())))
+            .collect();
+        let had =
+            self.written().as_ref().is_some_and(|before| before.members.values().any(|m| m.cut.is_some()));
+        if cut.is_empty() && !had {
+            return;
+        }
+        let mut text = String::new();
+        for (member, sealed) in cut {
+            match self.open(&member, &Sealed(sealed)).await {
+                Ok(conninfo) => {
+                    text.push_str(&format!("-- on {member}:\n{}\n", member::undo_sql(&conninfo)));
+                }
+                Err(error) => {
+                    tracing::error!(group = %self.group, %member, %error, "the SQL that undoes its cut is not written")
+                }
+            }
+        }
+        let (group, beside) = (self.group.clone(), self.beside.clone());
+        let written = Supervisor::blocking(move || match text.as_str() {
+            "" => beside.remove_undo(&group),
+            text => beside.write_undo(&group, text),
+        })
+        .await;
+        if let Some(Err(error)) = written {
+            tracing::error!(group = %self.group, %error, "the SQL that undoes a cut is not written");
+        }
+    }
+
+    /// Seals what a member follows.
+    ///
+    /// # Errors
+    /// In words, without the secret.
+    pub async fn seal(&self, member: &Name, conninfo: Secret) -> Result<String, String> {
+        let (sealer, place) = (self.sealer.clone(), self.place(member));
+        let sealed = Supervisor::blocking(move || sealer.seal(&place, conninfo.expose())).await;
+        sealed.ok_or_else(|| String::from("sealing failed"))?.map_err(|error| error.to_string())
+    }
+
+    /// Opens what was sealed.
+    ///
+    /// # Errors
+    /// In words, without the secret.
+    pub async fn open(&self, member: &Name, sealed: &Sealed) -> Result<Secret, String> {
+        let (sealer, place, text) = (self.sealer.clone(), self.place(member), sealed.0.clone());
+        let opened = Supervisor::blocking(move || sealer.open(&place, &text)).await;
+        let opened = opened.ok_or_else(|| String::from("opening failed"))?;
+        opened
+            .map(Secret::new)
+            .map_err(|error| format!("what it followed is sealed and does not open: {error}"))
+    }
+
+    fn place(&self, member: &Name) -> String {
+        format!("failover.{}.{member}.primary_conninfo", self.group)
+    }
+}
+
+/// Whether the file beside the store has to be written: a begun epoch waits for its end.
+fn differs(before: &Durable, after: &Durable) -> bool {
+    let heads = |durable: &Durable| (durable.epoch, durable.head.clone(), durable.members.clone());
+    after.operation.is_none() && heads(before) != heads(after)
+}

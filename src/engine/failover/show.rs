@@ -1,0 +1,276 @@
+//! A group as people, rules and programs see it.
+//!
+//! Everything here is read off the protocol's state; nothing is decided.
+
+use serde_json::json;
+
+use super::Plan;
+use crate::base::id::Name;
+use crate::base::time::{Monotonic, Timestamp};
+use crate::logic::failover::{Core, Happening, Watch};
+use crate::model::breaker::BreakerState;
+use crate::model::event::EventType;
+use crate::model::failover::group::{RefusalCode, State, Tier};
+use crate::model::failover::lsn::Lsn;
+use crate::model::failover::sighting::{Facts, FailureClass, Standing};
+use crate::model::failover::view::{
+    CheckReport, Finding, GroupView, MemberCheck, MemberState, MemberView, Role,
+};
+use crate::model::frame::Frame;
+
+/// Looks that must fail before a hung server counts as dead, and what follows, ms.
+const HUNG_LOOKS: u64 = 3;
+const AFTERWARDS_MS: u64 = 500;
+
+/// The group as it is now.
+pub fn view(plan: &Plan, core: &Core, findings: &[Finding], now: Monotonic, wall: Timestamp) -> GroupView {
+    let durable = core.durable();
+    let tier = core.tier();
+    let route = core.route(now);
+    let candidate = core.would_promote().ok();
+    GroupView {
+        name: plan.name().to_string(),
+        kind: String::from("postgres"),
+        tier,
+        guarantee: tier.guarantee().to_owned(),
+        mode: core.settings().mode,
+        state: core.state(now, wall),
+        active: route.to.map(|member| member.to_string()),
+        epoch: durable.epoch,
+        endpoint: plan.section.listen.clone(),
+        endpoint_read: plan.section.listen_read.clone(),
+        members: core.settings().members.iter().map(|name| member(plan, core, name, now, wall)).collect(),
+        refusal: core.refusal_now().cloned(),
+        paused_until: durable.paused.and_then(|pause| pause.until),
+        last_failover: durable.last.clone(),
+        would_promote: candidate.as_ref().map(|(name, _)| name.to_string()),
+        expected_rpo_bytes: candidate.as_ref().and_then(|(_, at)| rpo(core, tier, *at)),
+        expected_rto_ms: candidate.is_some().then(|| rto(core)),
+        findings: findings.to_vec(),
+        diverged: durable.last.as_ref().is_some_and(|last| last.diverged),
+    }
+}
+
+/// What would be lost now, bytes; `None` where nothing can be said.
+fn rpo(core: &Core, tier: Tier, at: Lsn) -> Option<u64> {
+    match tier {
+        Tier::Sync => Some(0),
+        _ if core.is_sync() => Some(0),
+        Tier::Switch | Tier::None => None,
+        _ => Some(head_lsn(core)?.since(at)),
+    }
+}
+
+/// Of a server that hangs, the slowest of what is noticed by itself.
+fn rto(core: &Core) -> u64 {
+    core.settings().timeout.as_millis() as u64 * HUNG_LOOKS + AFTERWARDS_MS
+}
+
+fn head_lsn(core: &Core) -> Option<Lsn> {
+    let head = core.durable().head.as_ref()?;
+    core.watch(&head.member)?.last_facts().map(Facts::lsn)
+}
+
+fn role(watch: Option<&Watch>) -> Role {
+    match watch.and_then(Watch::last_facts).map(|facts| &facts.standing) {
+        Some(Standing::Primary { .. }) => Role::Primary,
+        Some(Standing::Standby { .. }) => Role::Standby,
+        None => Role::Unknown,
+    }
+}
+
+fn lag(core: &Core, name: &Name) -> Option<u64> {
+    if core.is_switch() {
+        return None;
+    }
+    let own = core.watch(name)?.last_facts()?;
+    let same = core.durable().head.as_ref().is_some_and(|head| head.system_id == own.system_id);
+    same.then(|| head_lsn(core).map(|head| head.since(own.lsn()))).flatten()
+}
+
+fn member(plan: &Plan, core: &Core, name: &Name, now: Monotonic, wall: Timestamp) -> MemberView {
+    let watch = core.watch(name);
+    let facts = watch.and_then(Watch::last_facts);
+    let current = watch.and_then(Watch::current);
+    let head = core.durable().head.as_ref().is_some_and(|head| head.member == *name);
+    let fenced = facts.is_some_and(|facts| facts.fence().is_some());
+    let needs_rejoin = core.needs_rejoin(name);
+    let no = core.candidates().into_iter().find(|(candidate, _)| candidate == name);
+    let (state, problem) = match (watch, current) {
+        (None, _) => (MemberState::Unknown, None),
+        (Some(watch), None) if watch.failures.is_empty() => (MemberState::Unknown, None),
+        (Some(watch), None) => {
+            (MemberState::Down, watch.failures.last().map(|failed| failed.failure.detail.clone()))
+        }
+        (Some(_), Some(_)) if head && core.is_verified() => (MemberState::Active, None),
+        (Some(_), Some(_)) if fenced => (MemberState::Fenced, no.and_then(|(_, fit)| Some(fit.err()?.1))),
+        (Some(_), Some(_)) => match no {
+            Some((_, Ok(_))) => (MemberState::Standby, None),
+            Some((_, Err((_, why)))) => (MemberState::Ineligible, Some(why)),
+            None => (MemberState::Ineligible, Some(core.explain(now))),
+        },
+    };
+    let checked = watch.and_then(|watch| watch.asked).map(|asked| wall.minus(now.since(asked)));
+    MemberView {
+        name: name.to_string(),
+        role: role(watch),
+        state,
+        breaker: plan.breaker(name).unwrap_or(BreakerState::Closed),
+        writable: current
+            .filter(|facts| facts.is_primary())
+            .map(|facts| !facts.read_only && watch.is_none_or(|watch| watch.canary_failed.is_none())),
+        lsn: facts.map(|facts| facts.lsn().to_string()),
+        timeline: facts.map(|facts| facts.timeline),
+        lag_bytes: lag(core, name),
+        attached: core.durable().members.get(name).is_some_and(|memory| memory.attached),
+        fenced,
+        needs_rejoin,
+        pg_rewind: needs_rejoin.then(|| rewind(plan, core)).flatten(),
+        last_check: checked,
+        problem,
+    }
+}
+
+/// What brings a superseded member back, to be run on its host by the server's user.
+fn rewind(plan: &Plan, core: &Core) -> Option<String> {
+    let head = core.durable().head.as_ref()?;
+    let section = plan.members.iter().find(|section| section.name == head.member)?;
+    let (host, port, user) = (&section.host, section.port, &section.user);
+    Some(format!(
+        "pg_rewind --target-pgdata=\"$PGDATA\" --source-server='host={host} port={port} user={user} dbname=postgres' --write-recovery-conf --restore-target-wal"
+    ))
+}
+
+/// The dry run: what was last seen, and what would come of it.
+pub fn report(
+    plan: &Plan,
+    core: &Core,
+    findings: &[Finding],
+    now: Monotonic,
+    wall: Timestamp,
+) -> CheckReport {
+    let shown = view(plan, core, findings, now, wall);
+    let checks = core.settings().members.iter().map(|name| {
+        let watch = core.watch(name);
+        let fit = core.candidates().into_iter().find(|(candidate, _)| candidate == name);
+        let reason = match fit {
+            Some((_, Ok(_))) => None,
+            Some((_, Err((_, why)))) => Some(why),
+            None => Some(String::from("it is the active member")),
+        };
+        MemberCheck {
+            name: name.to_string(),
+            reachable: watch.is_some_and(|watch| watch.current().is_some()),
+            role: role(watch),
+            lag_bytes: lag(core, name),
+            grants: Some(
+                !findings.iter().any(|found| found.blocks && found.member.as_deref() == Some(name.as_str())),
+            ),
+            eligible: reason.is_none(),
+            reason,
+        }
+    });
+    let refusal = core.would_promote().err().map(|no| Core::refusal(no, wall));
+    CheckReport {
+        group: shown.name,
+        tier: shown.tier,
+        guarantee: shown.guarantee,
+        active: shown.active,
+        members: checks.collect(),
+        would_promote: shown.would_promote,
+        refusal,
+        expected_rpo_bytes: shown.expected_rpo_bytes,
+        expected_rto_ms: shown.expected_rto_ms,
+        findings: shown.findings,
+    }
+}
+
+/// The series of a group, for rules and charts.
+pub fn figures(plan: &Plan, core: &Core, view: &GroupView, now: Monotonic) -> Frame {
+    let group = plan.name().as_str();
+    let mut frame = Frame::new();
+    let flag = |on: bool| f64::from(u8::from(on));
+    frame
+        .gauge("holdfast_failover_state", "1 for the state the group is in.")
+        .push(&[("group", group), ("state", view.state.word())], 1.0);
+    frame
+        .gauge("holdfast_failover_epoch", "Grows with every change of the active member.")
+        .push(&[("group", group)], view.epoch as f64);
+    frame
+        .gauge("holdfast_failover_routed", "Whether the endpoint leads somewhere.")
+        .push(&[("group", group)], flag(view.active.is_some()));
+    let refused = core.refusal_now().map(|refusal| refusal.code);
+    if let Some(code) = refused {
+        frame
+            .gauge("holdfast_failover_refused", "1 while a failover is refused for this reason.")
+            .push(&[("group", group), ("code", code.word())], 1.0);
+    }
+    frame
+        .gauge(
+            "holdfast_failover_agent_isolated",
+            "Whether no member can be reached, which speaks against us.",
+        )
+        .push(&[("group", group)], flag(refused == Some(RefusalCode::AgentIsolated)));
+    frame
+        .gauge(
+            "holdfast_failover_sync_blocked",
+            "Whether commits wait for synchronous standbys that are not there.",
+        )
+        .push(&[("group", group)], flag(core.is_sync_blocked()));
+    for member in &view.members {
+        let labels = [("group", group), ("member", member.name.as_str())];
+        if let Some(lag) = member.lag_bytes {
+            frame
+                .gauge("holdfast_failover_member_lag_bytes", "Behind the active member, bytes of the log.")
+                .push(&labels, lag as f64);
+        }
+        frame
+            .gauge(
+                "holdfast_failover_needs_rejoin",
+                "Whether the member was replaced and must be brought back by hand.",
+            )
+            .push(&labels, flag(member.needs_rejoin));
+        let bypass = Name::new(member.name.clone())
+            .ok()
+            .and_then(|name| core.watch(&name)?.current().map(|facts| facts.bypass));
+        if let Some(bypass) = bypass {
+            frame
+                .gauge("holdfast_failover_bypass_clients", "Sessions that did not come through the endpoint.")
+                .push(&labels, f64::from(bypass));
+        }
+    }
+    let _ = (now, FailureClass::Refused, State::Steady);
+    frame
+}
+
+/// Says what happened in the log and on the event stream.
+pub fn tell(plan: &Plan, happening: &Happening) {
+    let group = plan.name();
+    let data = match happening {
+        Happening::State { from, to, detail } => {
+            tracing::info!(%group, from, to, detail, "failover");
+            json!({ "group": group, "action": "state", "from": from, "to": to, "detail": detail })
+        }
+        Happening::Switched(last) => {
+            tracing::warn!(%group, from = last.from, to = last.to, epoch = last.epoch, cause = last.cause, outage_ms = last.outage_ms, "failover: another member is active");
+            json!({ "group": group, "action": "switched", "failover": last })
+        }
+        Happening::Refused(refusal) => {
+            tracing::warn!(%group, code = refusal.code.word(), detail = refusal.detail, "failover refused");
+            json!({ "group": group, "action": "refused", "refusal": refusal })
+        }
+        Happening::Superseded { member, detail } => {
+            tracing::warn!(%group, %member, detail, "failover: a superseded member is writable");
+            json!({ "group": group, "action": "superseded", "member": member, "detail": detail })
+        }
+        Happening::Rejoined { member } => {
+            tracing::info!(%group, %member, "failover: the member follows again");
+            json!({ "group": group, "action": "rejoined", "member": member })
+        }
+        Happening::Trouble { detail } => {
+            tracing::warn!(%group, detail, "failover");
+            json!({ "group": group, "action": "trouble", "detail": detail })
+        }
+    };
+    plan.bus.publish(EventType::Failover, data);
+}

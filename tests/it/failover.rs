@@ -1,0 +1,300 @@
+//! One address that holds: real servers that are killed, stopped, restarted and cut off
+//! behind it, a client that writes a row every 20 ms, and an agent that may die too.
+//!
+//! `HOLDFAST_FAILOVERS` sets how often each thing is done (tests/campaign.sh says 20),
+//! and the table of outages is printed.
+
+#![expect(clippy::disallowed_methods, reason = "outages are real times")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::cluster::{Cluster, Seen, Wanted, Writer, pause};
+use crate::support::random::Random;
+
+/// Nothing waits for the day to pass.
+const EAGER: &str = "cooldown = \"0s\"\nmax_per_day = 1000";
+
+fn times(few: usize) -> usize {
+    std::env::var("HOLDFAST_FAILOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
+/// Outages of one scenario, and what it cost.
+#[derive(Default)]
+struct Table {
+    gaps: Vec<Duration>,
+    failed_connects: usize,
+}
+
+impl Table {
+    fn add(&mut self, seen: &Seen) -> Duration {
+        let gap = seen.longest_gap();
+        self.gaps.push(gap);
+        self.failed_connects += seen.failed_connects.len();
+        gap
+    }
+
+    fn print(&mut self, what: &str) {
+        self.gaps.sort();
+        let at = |index: usize| self.gaps[index].as_secs_f64();
+        let last = self.gaps.len() - 1;
+        println!(
+            "failover: {what}: n {}, min {:.2} s, median {:.2} s, max {:.2} s, failed connects {}",
+            self.gaps.len(),
+            at(0),
+            at(self.gaps.len() / 2),
+            at(last),
+            self.failed_connects
+        );
+    }
+}
+
+/// Every acknowledged row is on the active member.
+fn nothing_is_lost(cluster: &Cluster, seen: &Seen) {
+    let head = cluster.node(&cluster.active());
+    let held: std::collections::BTreeSet<u64> =
+        head.server.psql("select id from t").lines().filter_map(|line| line.parse().ok()).collect();
+    let lost: Vec<_> = seen.acked.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect();
+    assert!(lost.is_empty(), "{} acknowledged rows are lost: {lost:?}", lost.len());
+}
+
+/// One fault under a writer: what the writer saw, and who is active then.
+fn under_fire(cluster: &Cluster, next: &Arc<AtomicU64>, fault: impl FnOnce(&Cluster)) -> (Seen, String) {
+    let writer = Writer::start(cluster.listen, next);
+    writer.wait_for(20, Duration::from_secs(10));
+    fault(cluster);
+    writer.wait_for(50, Duration::from_secs(30));
+    (writer.end(), cluster.active())
+}
+
+fn failovers(what: &str, sync: bool, n: usize, fault: impl Fn(&Cluster, &str)) -> Table {
+    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let mut table = Table::default();
+    for _ in 0..n {
+        let before = cluster.active();
+        let (seen, after) = under_fire(&cluster, &next, |cluster| fault(cluster, &before));
+        assert_ne!(before, after, "{what}: {:#}", cluster.group());
+        let gap = table.add(&seen);
+        nothing_is_lost(&cluster, &seen);
+        println!("failover: {what}: {before} to {after}, {:.2} s", gap.as_secs_f64());
+        the_old_one_is_fenced(&cluster, &before);
+        cluster.rejoin(&before, &after);
+        cluster.wait_attached(2);
+    }
+    table
+}
+
+/// When the superseded primary still runs, it takes no write, at the latest 2 s after it
+/// is back.
+fn the_old_one_is_fenced(cluster: &Cluster, old: &str) {
+    let node = cluster.node(old);
+    node.server.signal_all(Signal::CONT);
+    if !node.server.is_running() {
+        return;
+    }
+    cluster.wait("the old primary is fenced", Duration::from_secs(2), |group| {
+        member(group, old)["fenced"] == json!(true)
+    });
+    let said = node.server.try_psql("insert into t values (-1)");
+    assert!(said.is_err_and(|error| error.contains("read-only")), "a superseded primary took a write");
+}
+
+fn member<'a>(group: &'a Value, name: &str) -> &'a Value {
+    let members = group["members"].as_array().expect("members");
+    members.iter().find(|member| member["name"] == name).expect("the member")
+}
+
+#[test]
+fn a_killed_primary_is_replaced() {
+    let mut table = failovers("primary killed, synchronous", true, times(2), |cluster, primary| {
+        cluster.node(primary).server.kill_all();
+    });
+    table.print("primary killed, synchronous");
+    assert!(table.gaps.iter().all(|gap| *gap < Duration::from_secs(5)));
+}
+
+#[test]
+fn a_killed_asynchronous_primary_is_replaced() {
+    let mut table = failovers("primary killed, asynchronous", false, times(1), |cluster, primary| {
+        cluster.node(primary).server.kill_all();
+    });
+    table.print("primary killed, asynchronous");
+}
+
+#[test]
+fn a_hung_primary_is_replaced_and_fenced() {
+    let mut table = failovers("primary hung", true, times(1), |cluster, primary| {
+        cluster.node(primary).server.signal_all(Signal::STOP);
+    });
+    table.print("primary hung");
+    assert!(table.gaps.iter().all(|gap| *gap < Duration::from_secs(8)));
+}
+
+#[test]
+fn a_planned_restart_is_no_failover() {
+    let cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let mut table = Table::default();
+    for round in 0..times(2) {
+        let mode = if round % 2 == 0 { "fast" } else { "immediate" };
+        let (seen, active) = under_fire(&cluster, &next, |cluster| {
+            let primary = &cluster.node("pg1").server;
+            primary.stop(mode);
+            primary.start();
+        });
+        assert_eq!(active, "pg1", "{mode}: {:#}", cluster.group());
+        assert_eq!(cluster.group()["epoch"], json!(1));
+        assert!(seen.failed_connects.is_empty(), "{mode}: {:?}", seen.failed_connects);
+        table.add(&seen);
+        nothing_is_lost(&cluster, &seen);
+    }
+    table.print("planned restart");
+}
+
+#[test]
+fn a_stall_is_no_failover() {
+    let cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let writer = Writer::start(cluster.listen, &next);
+    for _ in 0..times(2) * 5 {
+        writer.wait_for(20, Duration::from_secs(10));
+        let primary = &cluster.node("pg1").server;
+        primary.signal_all(Signal::STOP);
+        pause(Duration::from_millis(1500));
+        primary.signal_all(Signal::CONT);
+    }
+    writer.wait_for(50, Duration::from_secs(10));
+    let seen = writer.end();
+    assert_eq!(cluster.active(), "pg1");
+    assert_eq!(cluster.group()["epoch"], json!(1));
+    nothing_is_lost(&cluster, &seen);
+}
+
+#[test]
+fn a_switchover_fails_no_new_connection() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let mut table = Table::default();
+    for _ in 0..times(2) {
+        let before = cluster.active();
+        let (seen, after) = under_fire(&cluster, &next, |cluster| {
+            let answer = cluster.command("switchover?wait=true", &json!({}));
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        });
+        assert_ne!(before, after);
+        assert!(seen.failed_connects.is_empty(), "{:?}", seen.failed_connects);
+        let gap = table.add(&seen);
+        println!("failover: switchover {before} to {after}, {:.2} s", gap.as_secs_f64());
+        nothing_is_lost(&cluster, &seen);
+        assert_eq!(member(&cluster.group(), &before)["needs_rejoin"], json!(true));
+        cluster.rejoin(&before, &after);
+        cluster.wait_attached(2);
+    }
+    table.print("switchover");
+}
+
+#[test]
+fn an_agent_that_dies_finds_its_group_again() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let writer = Writer::start(cluster.listen, &next);
+    writer.wait_for(20, Duration::from_secs(10));
+    let since = Instant::now();
+    cluster.restart_agent();
+    writer.wait_for(10, Duration::from_secs(10));
+    println!("failover: agent killed at rest: served again after {:.2} s", since.elapsed().as_secs_f64());
+    assert!(since.elapsed() < Duration::from_secs(6));
+    let seen = writer.end();
+    cluster.wait_attached(2);
+    assert_eq!(cluster.group()["epoch"], json!(1));
+    nothing_is_lost(&cluster, &seen);
+}
+
+/// The agent dies at a random moment while it replaces a primary; the group ends up with
+/// one active member and everything that was acknowledged.
+#[test]
+fn an_agent_killed_in_the_middle_goes_on() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let seed = std::env::var("HOLDFAST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(11);
+    println!("HOLDFAST_SEED={seed}");
+    let mut random = Random(seed);
+    let mut worst = Duration::ZERO;
+    for _ in 0..times(2) {
+        let before = cluster.active();
+        let writer = Writer::start(cluster.listen, &next);
+        writer.wait_for(20, Duration::from_secs(10));
+        cluster.node(&before).server.kill_all();
+        pause(Duration::from_millis(random.below(700)));
+        let killed = Instant::now();
+        cluster.restart_agent();
+        writer.wait_for(20, Duration::from_secs(40));
+        worst = worst.max(killed.elapsed());
+        cluster.agent.wait_ready();
+        let seen = writer.end();
+        let after = cluster.active();
+        nothing_is_lost(&cluster, &seen);
+        let writable =
+            cluster.nodes.iter().filter(|node| node.server.is_running() && node.server.takes_writes());
+        assert_eq!(writable.count(), 1);
+        if after != before {
+            cluster.rejoin(&before, &after);
+        }
+        cluster.wait_attached(2);
+    }
+    println!("failover: agent killed in the middle: worst {:.2} s", worst.as_secs_f64());
+    assert!(worst < Duration::from_secs(20));
+}
+
+/// The store is emptied after a failover: the superseded primary is never routed.
+#[test]
+fn a_superseded_primary_is_not_routed_by_an_agent_without_memory() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 1, sync: false, group: EAGER });
+    let next = Arc::new(AtomicU64::new(1));
+    let (_, after) = under_fire(&cluster, &next, |cluster| cluster.node("pg1").server.kill_all());
+    assert_eq!(after, "pg2");
+    cluster.agent.kill();
+    std::fs::remove_file(cluster.folder.path().join("data/holdfast.redb")).expect("the store");
+    cluster.node("pg1").server.forget_pid();
+    cluster.node("pg1").server.start();
+    cluster.restart_agent();
+    cluster.agent.wait_ready();
+    let group = cluster.wait("the old primary is fenced", Duration::from_secs(20), |group| {
+        assert_ne!(group["active"], "pg1", "{group:#}");
+        group["active"] == "pg2" && member(group, "pg1")["fenced"] == json!(true)
+    });
+    assert!(group["epoch"].as_u64() >= Some(2), "{group:#}");
+}
+
+#[test]
+fn what_forbids_a_failover_changes_nothing() {
+    let cluster = Cluster::start(&Wanted { standbys: 1, sync: false, group: EAGER });
+    assert_eq!(cluster.command("pause", &json!({})).status, 200);
+    let before = statements(&cluster, "pg2");
+    cluster.node("pg1").server.kill_all();
+    pause(Duration::from_secs(3));
+    let group = cluster.group();
+    assert_eq!((&group["state"], &group["epoch"]), (&json!("paused"), &json!(1)));
+    assert_eq!(statements(&cluster, "pg2"), before, "a paused group changed a server");
+    // Resumed with a dead primary, it is judged at once.
+    let since = Instant::now();
+    assert_eq!(cluster.command("resume", &json!({})).status, 200);
+    cluster.wait("pg2 takes over", Duration::from_secs(5), |group| group["active"] == "pg2");
+    println!("failover: resumed: {:.2} s", since.elapsed().as_secs_f64());
+}
+
+/// Statements in the server's log that change something.
+fn statements(cluster: &Cluster, name: &str) -> usize {
+    let log = std::fs::read_to_string(cluster.node(name).server.folder().join("log")).expect("the log");
+    let changes = ["ALTER SYSTEM", "pg_promote", "pg_reload_conf", "pg_terminate_backend"];
+    log.lines()
+        .filter(|line| {
+            changes.iter().any(|change| line.to_ascii_uppercase().contains(&change.to_ascii_uppercase()))
+        })
+        .count()
+}
