@@ -18,6 +18,7 @@ mod cli_agent;
 mod collectors;
 mod config_errors;
 mod failover;
+mod failover_api;
 mod failover_config;
 mod families;
 mod grpc;

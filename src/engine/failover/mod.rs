@@ -17,6 +17,7 @@ mod hook;
 pub mod keeper;
 mod looker;
 mod memory;
+pub mod news;
 mod show;
 
 use std::path::PathBuf;

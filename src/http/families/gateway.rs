@@ -18,10 +18,12 @@ use super::facility::{FacilityAlerts, active};
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::routes::failover::groups;
 use crate::http::routes::health::{code_of, look};
 use crate::http::state::{App, AppState};
-use crate::logic::health::{RollUp, of_kind, of_target};
+use crate::logic::health::{RollUp, of_group, of_kind, of_target};
 use crate::model::breaker::{BreakerState, BreakerView};
+use crate::model::failover::view::GroupView;
 use crate::model::health::{Component, Health};
 use crate::model::host::HostSummary;
 use crate::model::target::TargetStatus;
@@ -70,6 +72,14 @@ struct TargetPart {
     breaker: Option<BreakerView>,
 }
 
+/// One failover group with its members.
+#[derive(Serialize, utoipa::ToSchema)]
+struct GroupPart {
+    #[serde(flatten)]
+    component: Component,
+    group: GroupView,
+}
+
 /// Everything at once; what the host or the configuration does not have is null.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Comprehensive {
@@ -89,6 +99,7 @@ struct Comprehensive {
     /// The host's resources.
     host: HostPart,
     targets: Vec<TargetPart>,
+    failover: Vec<GroupPart>,
     /// How many breakers are in which state.
     breakers: BTreeMap<&'static str, usize>,
 }
@@ -124,6 +135,7 @@ async fn comprehensive(_: Access<MonitoringRead>, State(app): State<AppState>) -
         nostr: kind("nostr", "nostr"),
         store: StorePart { component: named("store")?, stats: app.store()?.stats() },
         host: HostPart { component: named("storage")?, resources: app.host().summary.clone() },
+        failover: groups(&app).into_iter().map(|group| GroupPart { component: of_group(&group), group }).collect(),
         breakers: count(&targets),
         targets: targets.iter().zip(parts).map(|(target, part)| of(&app, target, part)).collect(),
     };

@@ -4,6 +4,8 @@
 //! never state or logic.
 
 pub mod facility;
+pub mod facility_enable;
+pub mod facility_failover;
 pub mod gateway;
 pub mod object_store;
 pub mod orchestrator;
@@ -16,6 +18,7 @@ use super::state::AppState;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .merge(facility::routes())
+        .merge(facility_failover::routes())
         .merge(gateway::routes())
         .merge(orchestrator::routes())
         .merge(object_store::routes())

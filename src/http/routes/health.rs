@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::routes::failover::groups;
 use crate::http::state::{App, AppState};
 use crate::logic::health::{Facts, RollUp, StoreFact, roll_up};
 use crate::model::health::{Component, Health};
@@ -166,6 +167,7 @@ pub fn look(app: &App) -> Result<RollUp, Problem> {
         disk_usage_percent: host.summary.disk_usage_percent,
         disk_seen_at: (host.ticks > 0).then_some(Timestamp(host.summary.collected_at_ms)),
         targets: &app.targets(),
+        groups: &groups(app),
     }))
 }
 
@@ -183,7 +185,8 @@ struct Full {
     components: Vec<Component>,
 }
 
-/// The whole and each part: `store`, `storage`, `database`, and each target by its name.
+/// The whole and each part: `store`, `storage`, `database`, each target by its name, and
+/// each failover group as `failover:<name>`.
 #[utoipa::path(
     get, path = "/api/v1/health", tag = "health",
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),

@@ -1,13 +1,19 @@
 //! Health roll-up: what each part is, and what the whole is because of it.
 //!
 //! A part is unhealthy when it does not do its job; the whole is unhealthy only
-//! when nothing can hold its place: the store, or every Postgres target. Wrong
-//! would be to take the worst of all parts: one dead bucket of three would make
-//! a load balancer drop the agent.
+//! when nothing can hold its place: the store, every Postgres target, or a failover
+//! group without a route. Wrong would be to take the worst of all parts: one dead
+//! bucket of three would make a load balancer drop the agent.
+
+mod group;
 
 use std::time::Duration;
 
+pub use self::group::{component_name, of_group};
+use self::group::{holds, is_down};
 use crate::base::time::Timestamp;
+use crate::model::failover::group::State;
+use crate::model::failover::view::GroupView;
 use crate::model::health::{Component, Health};
 use crate::model::probe::OutcomeClass;
 use crate::model::target::TargetStatus;
@@ -36,6 +42,7 @@ pub struct Facts<'a> {
     pub disk_usage_percent: Option<f64>,
     pub disk_seen_at: Option<Timestamp>,
     pub targets: &'a [TargetStatus],
+    pub groups: &'a [GroupView],
 }
 
 /// The whole and its parts.
@@ -46,23 +53,34 @@ pub struct RollUp {
 }
 
 /// Looks at every part. Component names are those of the API: `store`,
-/// `storage`, `database`, then each target by its name.
+/// `storage`, `database`, then each target by its name and each group as `failover:<name>`.
 pub fn roll_up(facts: &Facts<'_>) -> RollUp {
-    let targets: Vec<Component> = facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
+    let mut targets: Vec<Component> =
+        facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
     let store = of_store(facts);
     let databases: Vec<&Component> =
         probed(facts.targets, &targets, "postgres").map(|(_, part)| part).collect();
     let all_databases_down =
         !databases.is_empty() && databases.iter().all(|part| part.status == Health::Unhealthy);
-    let fatal = store.status == Health::Unhealthy || all_databases_down;
+    let fatal =
+        store.status == Health::Unhealthy || all_databases_down || facts.groups.iter().any(is_down);
+    for part in &mut targets {
+        if facts.groups.iter().any(|group| holds(group, &part.name)) {
+            part.status = part.status.min(Health::Degraded);
+        }
+    }
 
     let mut components = vec![store, of_storage(facts)];
     components.extend(of_kind(facts.targets, &targets, "postgres", "database"));
     // What is switched off says nothing about the whole.
     let off = |name: &str| facts.targets.iter().any(|target| target.name == name && !target.enabled);
+    let groups: Vec<Component> = facts.groups.iter().map(of_group).collect();
+    let on = facts.groups.iter().zip(&groups).filter(|(group, _)| group.state != State::Disabled);
     let counted = components.iter().chain(targets.iter().filter(|part| !off(&part.name)));
+    let counted = counted.chain(on.map(|(_, part)| part));
     let worst = counted.map(|part| part.status).max().unwrap_or(Health::Unknown);
     components.extend(targets);
+    components.extend(groups);
     let status = if fatal { Health::Unhealthy } else { worst.min(Health::Degraded) };
     RollUp { status, components }
 }
@@ -149,6 +167,8 @@ mod tests {
     use super::*;
     use crate::base::id::Name;
     use crate::model::breaker::BreakerState;
+    use crate::model::failover::group::Mode;
+    use crate::model::failover::view::Unseen;
     use crate::model::probe::{OperationOutcome, ProbeRecord};
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -189,7 +209,8 @@ mod tests {
 
     fn rolled(store: StoreFact<'_>, disk: f64, targets: &[TargetStatus]) -> RollUp {
         let disk_usage_percent = Some(disk);
-        roll_up(&Facts { now: NOW, store, disk_usage_percent, disk_seen_at: Some(NOW), targets })
+        let disk_seen_at = Some(NOW);
+        roll_up(&Facts { now: NOW, store, disk_usage_percent, disk_seen_at, targets, groups: &[] })
     }
 
     fn status_of(roll_up: &RollUp, name: &str) -> Health {
@@ -237,6 +258,41 @@ mod tests {
         let old = target("pg1", "postgres", OutcomeClass::Hard, Timestamp(NOW.0 - 13_001));
         let all = rolled(StoreFact::Ok, 10.0, &[old]);
         assert_eq!((status_of(&all, "pg1"), all.status), (Health::Unknown, Health::Unknown));
+    }
+
+    #[test]
+    fn a_group_holds_the_place_of_a_dead_member_as_long_as_it_has_a_route() {
+        let targets = [
+            target("pg1", "postgres", OutcomeClass::Hard, NOW),
+            target("pg2", "postgres", OutcomeClass::Ok, NOW),
+        ];
+        let unseen = Unseen {
+            name: "main",
+            kind: "postgres",
+            mode: Mode::Auto,
+            enabled: true,
+            endpoint: "127.0.0.1:6432",
+            endpoint_read: None,
+        };
+        let mut group = unseen.view(["pg1", "pg2"].into_iter());
+        group.state = State::Unrouted;
+        let all = |group: &GroupView| {
+            roll_up(&Facts {
+                now: NOW,
+                store: StoreFact::Ok,
+                disk_usage_percent: Some(10.0),
+                disk_seen_at: Some(NOW),
+                targets: &targets,
+                groups: std::slice::from_ref(group),
+            })
+        };
+        let down = all(&group);
+        assert_eq!((down.status, status_of(&down, "failover:main")), (Health::Unhealthy, Health::Unhealthy));
+        assert_eq!(status_of(&down, "pg1"), Health::Unhealthy);
+        group.active = Some(String::from("pg2"));
+        let held = all(&group);
+        assert_eq!((held.status, status_of(&held, "pg1")), (Health::Degraded, Health::Degraded));
+        assert_eq!(status_of(&held, "database"), Health::Degraded);
     }
 
     #[test]
