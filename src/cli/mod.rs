@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod client;
 pub mod config;
 pub mod exit;
+pub mod failover;
 pub mod glob;
 pub mod import;
 pub mod output;
@@ -79,6 +80,9 @@ enum Command {
     /// Show the breaker of a target, or tell it what to do
     #[command(subcommand)]
     Breaker(breaker::BreakerCommand),
+    /// Show the failover groups, or tell one what to do
+    #[command(subcommand)]
+    Failover(failover::FailoverCommand),
     /// Ask for series by a selector
     Query(query::QueryArguments),
     /// List alerts, acknowledge or resolve one, or raise one as a test
@@ -130,6 +134,7 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Status => status::status(global, surroundings),
         Command::Targets(command) => targets::targets(command, global, surroundings),
         Command::Breaker(command) => breaker::breaker(command, global, surroundings),
+        Command::Failover(command) => failover::failover(command, global, surroundings),
         Command::Query(query) => query::query(query, global, surroundings),
         Command::Alerts(command) => alerts::alerts(command, global, surroundings),
         Command::Rules(command) => rules::rules(command, global, surroundings),

@@ -164,7 +164,8 @@ mod tests {
             at: crate::base::time::Timestamp(1_795_166_565_250),
         };
         let json = text(&entry).unwrap();
-        let expected = "{\"epoch\":7,\"step\":\"begin\",\"detail\":\"pg1 is dead\",\"at\":\"2026-11-20T09:22:45.250Z\"}";
+        let expected =
+            "{\"epoch\":7,\"step\":\"begin\",\"detail\":\"pg1 is dead\",\"at\":\"2026-11-20T09:22:45.250Z\"}";
         assert_eq!((json.as_str(), value(&json)), (expected, Ok(entry)));
     }
 }

@@ -81,7 +81,8 @@ mod tests {
              for 412 ms. Nothing that was acknowledged is lost."
         );
         assert_eq!(raise.texts.labels["member"], "pg2");
-        let asked = switched("main", &LastFailover { from: None, diverged: true, ..last }, true, Timestamp(2000));
+        let asked =
+            switched("main", &LastFailover { from: None, diverged: true, ..last }, true, Timestamp(2000));
         assert_eq!(asked.severity, Severity::Info);
         assert!(asked.texts.message.ends_with("What only the former one has is not in this one."));
     }

@@ -31,7 +31,11 @@ const FIRST_LOOKS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// 422 for what is wrong with the body, 409 for what the file defines.
-pub async fn enable_group(app: &App, access: &Access<TargetsWrite>, body: &EnableBody) -> Result<(), Problem> {
+pub async fn enable_group(
+    app: &App,
+    access: &Access<TargetsWrite>,
+    body: &EnableBody,
+) -> Result<(), Problem> {
     let names = names(body)?;
     let port = match configured(app, DEFAULT) {
         Some(_) => None,
@@ -102,7 +106,8 @@ fn patch(
 /// The primary, then the others in the order of the body.
 fn members(config: &Config, names: &[Name]) -> Result<Vec<Name>, Problem> {
     let primary = primary(config, names).ok_or_else(|| {
-        let detail = "none of them is named `primary`, and there is not exactly one other Postgres target to be it";
+        let detail =
+            "none of them is named `primary`, and there is not exactly one other Postgres target to be it";
         wrong("/configs", detail.to_owned())
     })?;
     let others = names.iter().filter(|name| **name != primary).cloned();
@@ -158,8 +163,7 @@ fn target(known: Option<&Postgres>, wanted: &DbConfig) -> Option<Value> {
 
 /// A port on which nobody listens and that no group has.
 async fn free_port(config: &Config) -> Result<u16, Problem> {
-    let taken: Vec<&str> =
-        config.failover.group.iter().flat_map(listens).map(|(_, listen)| listen).collect();
+    let taken: Vec<&str> = config.failover.group.iter().flat_map(listens).map(|(_, listen)| listen).collect();
     for port in PORTS {
         let own = |listen: &&str| listen.rsplit_once(':').is_some_and(|(_, last)| last == port.to_string());
         if !taken.iter().any(own) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {

@@ -60,7 +60,9 @@ impl Which {
             [only] => Ok(Some(only.clone())),
             several => match several.iter().find(|group| group.name.as_str() == DEFAULT) {
                 Some(group) => Ok(Some(group.clone())),
-                None => Err(Problem::bad_parameter("group", "there are several groups, expected the name of one")),
+                None => {
+                    Err(Problem::bad_parameter("group", "there are several groups, expected the name of one"))
+                }
             },
         }
     }

@@ -135,7 +135,10 @@ async fn comprehensive(_: Access<MonitoringRead>, State(app): State<AppState>) -
         nostr: kind("nostr", "nostr"),
         store: StorePart { component: named("store")?, stats: app.store()?.stats() },
         host: HostPart { component: named("storage")?, resources: app.host().summary.clone() },
-        failover: groups(&app).into_iter().map(|group| GroupPart { component: of_group(&group), group }).collect(),
+        failover: groups(&app)
+            .into_iter()
+            .map(|group| GroupPart { component: of_group(&group), group })
+            .collect(),
         breakers: count(&targets),
         targets: targets.iter().zip(parts).map(|(target, part)| of(&app, target, part)).collect(),
     };

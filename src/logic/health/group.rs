@@ -127,10 +127,7 @@ mod tests {
             at: Timestamp(1),
         };
         let down = GroupView { state: State::Refused, refusal: Some(refusal), ..group() };
-        assert_eq!(
-            said(&down),
-            (Health::Unhealthy, String::from("no route, refused: every member refuses"))
-        );
+        assert_eq!(said(&down), (Health::Unhealthy, String::from("no route, refused: every member refuses")));
         assert!(is_down(&down) && !holds(&down, "pg1"));
         let off = GroupView { state: State::Disabled, ..down };
         assert_eq!((said(&off).0, is_down(&off)), (Health::Unknown, false));

@@ -62,8 +62,7 @@ pub fn roll_up(facts: &Facts<'_>) -> RollUp {
         probed(facts.targets, &targets, "postgres").map(|(_, part)| part).collect();
     let all_databases_down =
         !databases.is_empty() && databases.iter().all(|part| part.status == Health::Unhealthy);
-    let fatal =
-        store.status == Health::Unhealthy || all_databases_down || facts.groups.iter().any(is_down);
+    let fatal = store.status == Health::Unhealthy || all_databases_down || facts.groups.iter().any(is_down);
     for part in &mut targets {
         if facts.groups.iter().any(|group| holds(group, &part.name)) {
             part.status = part.status.min(Health::Degraded);
