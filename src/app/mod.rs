@@ -368,6 +368,7 @@ impl Agent {
     /// Starts the supervision of failover groups and opens their endpoints.
     fn supervise(&self, surroundings: targets::Surroundings, breakers: Option<Breakers>) {
         let (Some(store), Some(breakers)) = (self.store.get().cloned(), breakers) else { return };
+        let (alerting, spawner) = (self.alerting.clone(), self.supervisor.clone());
         let parts = keeper::Parts {
             config: self.settings.subscribe(),
             surroundings,
@@ -375,6 +376,14 @@ impl Agent {
             bus: self.bus.clone(),
             breakers,
             sealer: self.settings.sealer(),
+            raise: Arc::new(move |raise| {
+                let Some(alerting) = alerting.get().cloned() else { return };
+                spawner.spawn_once(Phase::Engine, async move {
+                    if let Err(error) = alerting.raise(raise).await {
+                        tracing::error!(%error, "the news of a failover is no alert");
+                    }
+                });
+            }),
             wiring: self.wiring.clone(),
         };
         self.supervisor.spawn("failover", Policy::Restart, Phase::Engine, move |stop| {

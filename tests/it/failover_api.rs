@@ -77,6 +77,7 @@ fn switched(epoch: u64, to: &str) -> LastFailover {
         epoch,
         started_at: NOW,
         outage_ms: 321,
+        by_operator: false,
         lost_bytes_bound: Some(0),
         diverged: false,
     }

@@ -46,7 +46,7 @@ fn unknown_place<'a>(word: &'a str, places: &[&str]) -> Option<&'a str> {
     let mut rest = word;
     while let Some(start) = rest.find('{') {
         let from = &rest[start..];
-        let Some(end) = from.find('}') else { return None };
+        let end = from.find('}')?;
         let place = &from[..=end];
         let inner = &place[1..place.len() - 1];
         let named = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -161,7 +161,7 @@ impl Group {
         let event = match input {
             Input::Looked { member, asked, sighting, conninfo } => {
                 let conninfo = self.seal(&member, conninfo).await;
-                Event::Seen { member, asked, sighting, conninfo }
+                Event::Seen { member, asked, sighting: *sighting, conninfo }
             }
             Input::Lost { member, why } => Event::Lost { member, why },
             Input::Done { call, result } => Event::Done { call, result },
@@ -333,7 +333,7 @@ impl Group {
             self.plan.store.append(
                 &format!("failover/{}", self.plan.name()),
                 wall,
-                &show::figures(&self.plan, &self.core, &view, at),
+                &show::figures(&self.plan, &self.core, &view),
             );
             self.figures_due = now + FIGURES_EVERY;
             let view = Arc::new(view);

@@ -51,6 +51,7 @@ async fn obey(wiring: Wiring, rejoins: bool) {
             epoch,
             started_at: NOW,
             outage_ms: 300,
+            by_operator: false,
             lost_bytes_bound: Some(0),
             diverged: false,
         });

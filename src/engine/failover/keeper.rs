@@ -19,6 +19,7 @@ use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::config::failover::Group;
 use crate::config::target::postgres::Postgres;
+use crate::logic::alert::Raise;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::route::Route;
 use crate::model::failover::view::GroupView;
@@ -39,34 +40,44 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// The groups as they were last shown, in the order of the configuration.
 pub struct Views {
     wiring: Wiring,
-    shown: Mutex<(Vec<Name>, BTreeMap<Name, Arc<GroupView>>)>,
+    shown: Mutex<Shown>,
+}
+
+/// Names in the order of the configuration, and what each group last showed.
+#[derive(Default)]
+struct Shown {
+    order: Vec<Name>,
+    views: BTreeMap<Name, Arc<GroupView>>,
 }
 
 impl Views {
-    fn lock(&self) -> MutexGuard<'_, (Vec<Name>, BTreeMap<Name, Arc<GroupView>>)> {
+    fn lock(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn show(&self, name: &Name, view: Arc<GroupView>) {
         let mut shown = self.lock();
-        if shown.0.contains(name) {
-            shown.1.insert(name.clone(), view);
+        if shown.order.contains(name) {
+            shown.views.insert(name.clone(), view);
         }
         self.publish(&shown);
     }
 
     fn order(&self, names: Vec<Name>) {
         let mut shown = self.lock();
-        shown.1.retain(|name, _| names.contains(name));
-        shown.0 = names;
+        shown.views.retain(|name, _| names.contains(name));
+        shown.order = names;
         self.publish(&shown);
     }
 
-    fn publish(&self, shown: &(Vec<Name>, BTreeMap<Name, Arc<GroupView>>)) {
-        let views = shown.0.iter().filter_map(|name| shown.1.get(name)).map(|view| (**view).clone());
+    fn publish(&self, shown: &Shown) {
+        let views = shown.order.iter().filter_map(|name| shown.views.get(name)).map(|view| (**view).clone());
         self.wiring.show(views.collect());
     }
 }
+
+/// Hands an event to whoever keeps alerts.
+pub type RaiseAlert = Arc<dyn Fn(Raise) + Send + Sync>;
 
 /// What the keeper is built of.
 #[derive(Clone)]
@@ -77,6 +88,8 @@ pub struct Parts {
     pub bus: Bus,
     pub breakers: Breakers,
     pub sealer: Sealer,
+    /// Raises an alert about an event, without waiting.
+    pub raise: RaiseAlert,
     pub wiring: Wiring,
 }
 
@@ -204,6 +217,7 @@ impl Keeper {
             bus: self.parts.bus.clone(),
             breakers: self.parts.breakers.clone(),
             sealer: self.parts.sealer.clone(),
+            raise: self.parts.raise.clone(),
             data_dir: config.data_dir.clone(),
             routes,
             views: self.views.clone(),

@@ -53,7 +53,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What lookers, actors and hooks tell the task of the group.
 enum Input {
-    Looked { member: Name, asked: Monotonic, sighting: Sighting, conninfo: Option<Secret> },
+    Looked { member: Name, asked: Monotonic, sighting: Box<Sighting>, conninfo: Option<Secret> },
     Lost { member: Name, why: Failure },
     Done { call: CallId, result: Result<Answer, CallError> },
     Checked { findings: Vec<Finding> },
@@ -76,6 +76,7 @@ struct Plan {
     bus: Bus,
     breakers: Breakers,
     sealer: Sealer,
+    raise: keeper::RaiseAlert,
     data_dir: PathBuf,
     routes: Routes,
     views: Arc<Views>,

@@ -16,9 +16,9 @@ pub const SWITCHED: &str = "failover_switched";
 /// How long the news is shown.
 const SHOWN_FOR: Duration = Duration::from_secs(3600);
 
-/// The event; one that an operator `asked` for is for information only.
-pub fn switched(group: &str, last: &LastFailover, asked: bool, now: Timestamp) -> Raise {
-    let severity = if asked { Severity::Info } else { Severity::High };
+/// The event; one that an operator asked for is for information only.
+pub fn switched(group: &str, last: &LastFailover, now: Timestamp) -> Raise {
+    let severity = if last.by_operator { Severity::Info } else { Severity::High };
     let labels = BTreeMap::from(
         [
             ("alertname", SWITCHED),
@@ -70,10 +70,11 @@ mod tests {
             epoch: 7,
             started_at: Timestamp(1000),
             outage_ms: 412,
+            by_operator: false,
             lost_bytes_bound: Some(0),
             diverged: false,
         };
-        let raise = switched("main", &last, false, Timestamp(2000));
+        let raise = switched("main", &last, Timestamp(2000));
         assert_eq!((raise.key.as_str(), raise.severity), ("failover_switched/main/7", Severity::High));
         assert_eq!(
             raise.texts.message,
@@ -81,8 +82,11 @@ mod tests {
              for 412 ms. Nothing that was acknowledged is lost."
         );
         assert_eq!(raise.texts.labels["member"], "pg2");
-        let asked =
-            switched("main", &LastFailover { from: None, diverged: true, ..last }, true, Timestamp(2000));
+        let asked = switched(
+            "main",
+            &LastFailover { from: None, diverged: true, by_operator: true, ..last },
+            Timestamp(2000),
+        );
         assert_eq!(asked.severity, Severity::Info);
         assert!(asked.texts.message.ends_with("What only the former one has is not in this one."));
     }

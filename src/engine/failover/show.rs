@@ -4,15 +4,15 @@
 
 use serde_json::json;
 
-use super::Plan;
+use super::{Plan, news};
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::logic::failover::{Core, Happening, Watch};
 use crate::model::breaker::BreakerState;
 use crate::model::event::EventType;
-use crate::model::failover::group::{RefusalCode, State, Tier};
+use crate::model::failover::group::{RefusalCode, Tier};
 use crate::model::failover::lsn::Lsn;
-use crate::model::failover::sighting::{Facts, FailureClass, Standing};
+use crate::model::failover::sighting::{Facts, Standing};
 use crate::model::failover::view::{
     CheckReport, Finding, GroupView, MemberCheck, MemberState, MemberView, Role,
 };
@@ -186,7 +186,7 @@ pub fn report(
 }
 
 /// The series of a group, for rules and charts.
-pub fn figures(plan: &Plan, core: &Core, view: &GroupView, now: Monotonic) -> Frame {
+pub fn figures(plan: &Plan, core: &Core, view: &GroupView) -> Frame {
     let group = plan.name().as_str();
     let mut frame = Frame::new();
     let flag = |on: bool| f64::from(u8::from(on));
@@ -239,7 +239,6 @@ pub fn figures(plan: &Plan, core: &Core, view: &GroupView, now: Monotonic) -> Fr
                 .push(&labels, f64::from(bypass));
         }
     }
-    let _ = (now, FailureClass::Refused, State::Steady);
     frame
 }
 
@@ -253,6 +252,7 @@ pub fn tell(plan: &Plan, happening: &Happening) {
         }
         Happening::Switched(last) => {
             tracing::warn!(%group, from = last.from, to = last.to, epoch = last.epoch, cause = last.cause, outage_ms = last.outage_ms, "failover: another member is active");
+            (plan.raise)(news::switched(group.as_str(), last, plan.surroundings.clock.now()));
             json!({ "group": group, "action": "switched", "failover": last })
         }
         Happening::Refused(refusal) => {

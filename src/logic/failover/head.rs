@@ -110,6 +110,7 @@ impl Core {
             from: operation.from.as_ref().map(|from| from.member.to_string()),
             to: head.member.to_string(),
             cause: operation.cause.clone(),
+            by_operator: operation.kind != OperationKind::Failover,
             epoch: self.durable.epoch,
             started_at: operation.started,
             outage_ms: operation.noticed_ms + wall.since(operation.started).as_millis() as u64,

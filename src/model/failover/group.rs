@@ -155,6 +155,8 @@ pub struct LastFailover {
     pub to: String,
     /// The evidence or the operator's command.
     pub cause: String,
+    #[serde(default)]
+    pub by_operator: bool,
     pub epoch: u64,
     #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]

@@ -98,7 +98,7 @@ pub struct BindError {
 
 /// To whom and since which epoch a connection speaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(self) struct Begun {
+struct Begun {
     epoch: u64,
     member: Name,
 }

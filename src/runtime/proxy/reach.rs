@@ -173,7 +173,7 @@ mod tests {
         reach.remember(&route);
         route.to = Vec::new();
         reach.remember(&route);
-        assert_eq!(reach.running(&route), [one.clone()], "held, and still running");
+        assert_eq!(reach.running(&route), std::slice::from_ref(&one), "held, and still running");
         route.to = vec![two.clone()];
         assert_eq!(reach.running(&route), [two.clone(), one]);
         route.keep = Vec::new();

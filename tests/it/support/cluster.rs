@@ -1,6 +1,8 @@
 //! A primary, its standbys and an agent that keeps one address for them, as users set
 //! it up: a role that is no superuser, slots, names.
 
+#![expect(clippy::disallowed_methods, reason = "outages of real servers are real times")]
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

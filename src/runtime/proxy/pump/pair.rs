@@ -116,7 +116,7 @@ impl Pair {
         Ok(Box::new(Self { sides: [client, server], flows, broken: false, begun, _place: held }))
     }
 
-    pub fn reset(self: Box<Self>) {
+    pub fn reset(self) {
         let [client, server] = self.sides;
         sockets::reset(client);
         sockets::reset(server);
