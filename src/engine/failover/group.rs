@@ -354,9 +354,9 @@ impl Group {
             let mut findings = Vec::new();
             for section in &plan.members {
                 let mut link = MemberLink::new(section, &plan.surroundings);
-                let others: Vec<_> =
-                    peers.iter().filter(|peer| peer.member != section.name).cloned().collect();
-                findings.extend(link.check(&others, Instant::now() + CHECK_WITHIN).await);
+                let others: Vec<_> = peers.iter().filter(|peer| peer.name != section.name).cloned().collect();
+                let found = link.check(&section.name, &others, Instant::now() + CHECK_WITHIN).await;
+                findings.extend(found.into_iter().map(|found| show::finding(&section.name, found)));
             }
             let _ = inputs.send(Input::Checked { findings }).await;
         }));

@@ -109,7 +109,7 @@ impl Memory {
         for (member, sealed) in cut {
             match self.open(&member, &Sealed(sealed)).await {
                 Ok(conninfo) => {
-                    text.push_str(&format!("-- on {member}:\n{}\n", member::undo_sql(&conninfo)));
+                    text.push_str(&format!("-- on {member}:\n{}\n", member::undo_cut(&conninfo).expose()));
                 }
                 Err(error) => {
                     tracing::error!(group = %self.group, %member, %error, "the SQL that undoes its cut is not written")

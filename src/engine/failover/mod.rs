@@ -105,7 +105,7 @@ impl Plan {
         let peer = |section: &Postgres| {
             let watch = core.watch(&section.name);
             Peer {
-                member: section.name.clone(),
+                name: section.name.clone(),
                 application_name: watch.and_then(|watch: &Watch| watch.application_name.clone()),
                 slot: watch.and_then(|watch| watch.slot.clone()),
             }

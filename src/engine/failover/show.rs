@@ -17,6 +17,7 @@ use crate::model::failover::view::{
     CheckReport, Finding, GroupView, MemberCheck, MemberState, MemberView, Role,
 };
 use crate::model::frame::Frame;
+use crate::targets::postgres::member;
 
 /// Looks that must fail before a hung server counts as dead, and what follows, ms.
 const HUNG_LOOKS: u64 = 3;
@@ -39,7 +40,12 @@ pub fn view(plan: &Plan, core: &Core, findings: &[Finding], now: Monotonic, wall
         epoch: durable.epoch,
         endpoint: plan.section.listen.clone(),
         endpoint_read: plan.section.listen_read.clone(),
-        members: core.settings().members.iter().map(|name| member(plan, core, name, now, wall)).collect(),
+        members: core
+            .settings()
+            .members
+            .iter()
+            .map(|name| member_view(plan, core, name, now, wall))
+            .collect(),
         refusal: core.refusal_now().cloned(),
         paused_until: durable.paused.and_then(|pause| pause.until),
         last_failover: durable.last.clone(),
@@ -88,7 +94,7 @@ fn lag(core: &Core, name: &Name) -> Option<u64> {
     same.then(|| head_lsn(core).map(|head| head.since(own.lsn()))).flatten()
 }
 
-fn member(plan: &Plan, core: &Core, name: &Name, now: Monotonic, wall: Timestamp) -> MemberView {
+fn member_view(plan: &Plan, core: &Core, name: &Name, now: Monotonic, wall: Timestamp) -> MemberView {
     let watch = core.watch(name);
     let facts = watch.and_then(Watch::last_facts);
     let current = watch.and_then(Watch::current);
@@ -139,6 +145,22 @@ fn rewind(plan: &Plan, core: &Core) -> Option<String> {
     Some(format!(
         "pg_rewind --target-pgdata=\"$PGDATA\" --source-server='host={host} port={port} user={user} dbname=postgres' --write-recovery-conf --restore-target-wal"
     ))
+}
+
+/// A finding of the check of `member`, for people.
+pub fn finding(member: &Name, found: member::Finding) -> Finding {
+    let on = match found.place {
+        member::Place::Primary => "-- on the primary",
+        member::Place::Member => "-- on the member",
+    };
+    let sql =
+        found.sql.map(|sql| std::iter::once(on.to_owned()).chain(sql.lines().map(str::to_owned)).collect());
+    Finding {
+        member: Some(member.to_string()),
+        blocks: found.blocking,
+        problem: found.what,
+        sql: sql.unwrap_or_default(),
+    }
 }
 
 /// The dry run: what was last seen, and what would come of it.

@@ -1,9 +1,10 @@
-//! As whom and how to connect to one server: what the probe and the supervision of a
-//! failover group share.
+//! As whom and how a configured server is reached: what its probe and its supervision
+//! as a member of a failover group have in common.
 //!
-//! The password is read at each connection and the certificates again after a TLS
-//! failure, because files change while the agent runs.
+//! The password is read and the encryption prepared anew where files may have changed.
+//! Wrong would be to keep them in a session: a rotation would need a restart.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,42 +12,28 @@ use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::session::{self, Opened, Place};
+use super::session::{self, Opened, Place, Unopened};
 use crate::base::secret::Secret;
 use crate::config::target::postgres::{Postgres, TlsMode};
 use crate::runtime::credential::Credential;
 use crate::runtime::dial::Dialer;
 use crate::runtime::solitary::Solitary;
 use crate::runtime::tls;
-use crate::targets::Surroundings;
 use crate::targets::outcome::Outcome;
 
 /// See the module.
 pub struct Access {
-    place: Arc<Place>,
+    pub place: Arc<Place>,
     password: Credential,
     tls_mode: TlsMode,
     tls_ca_file: Option<PathBuf>,
-    /// Built at the first use and again after a TLS failure.
+    /// Built at the first use and again after a TLS failure: the file may change.
     tls: Option<MakeRustlsConnect>,
     authorities: Solitary,
 }
 
-/// What to log in with.
-pub struct Login {
-    pub password: Option<Secret>,
-    /// How to encrypt; `None` where the mode or the socket says not to.
-    pub tls: Option<MakeRustlsConnect>,
-}
-
 impl Access {
-    pub fn new(section: &Postgres, surroundings: &Surroundings) -> Self {
-        let password = Credential::of(
-            section.password.as_ref(),
-            section.password_file.as_deref(),
-            section.password_env.as_deref(),
-            &surroundings.environment,
-        );
+    pub fn new(section: &Postgres, environment: &BTreeMap<String, Secret>) -> Self {
         let place = Place {
             dialer: Dialer::new(section.host.clone(), section.port),
             host: section.host.clone(),
@@ -61,7 +48,12 @@ impl Access {
         };
         Self {
             place: Arc::new(place),
-            password,
+            password: Credential::of(
+                section.password.as_ref(),
+                section.password_file.as_deref(),
+                section.password_env.as_deref(),
+                environment,
+            ),
             tls_mode: section.tls,
             tls_ca_file: section.tls_ca_file.clone(),
             tls: None,
@@ -69,36 +61,38 @@ impl Access {
         }
     }
 
-    pub const fn place(&self) -> &Arc<Place> {
-        &self.place
-    }
-
-    /// Connects and logs in by `deadline`.
+    /// A new session, logged in by `deadline`.
     ///
     /// # Errors
-    /// The outcome of the operation `connect`.
-    pub async fn open(&mut self, deadline: Instant) -> Result<Opened, Outcome> {
-        let login = self.login(deadline).await?;
-        let opened = session::open(self.place.clone(), login.tls, login.password, deadline).await;
-        self.learn(opened.as_ref().err());
+    /// [`Unopened`]
+    pub async fn open(&mut self, deadline: Instant) -> Result<Opened, Unopened> {
+        let (password, tls) = self.credentials(deadline).await.map_err(Unopened::before)?;
+        let opened = session::open(self.place.clone(), tls, password, deadline).await;
+        self.learn(opened.as_ref().err().map(|unopened| &unopened.outcome));
         opened
     }
 
-    /// After a TLS failure the certificates are read again.
+    /// Password and encryption as they are now.
+    ///
+    /// # Errors
+    /// The outcome of the operation `connect`.
+    pub async fn credentials(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(Option<Secret>, Option<MakeRustlsConnect>), Outcome> {
+        let password = self.password.read(deadline).await;
+        let password = password.map_err(|error| Outcome::configuration("password", error.to_string()))?;
+        Ok((password, self.tls(deadline).await?))
+    }
+
+    /// Reads the authorities again at the next use when connecting failed over them.
     pub fn learn(&mut self, failed: Option<&Outcome>) {
         if failed.is_some_and(|outcome| outcome.code == "tls") {
             self.tls = None;
         }
     }
 
-    /// # Errors
-    /// The password or the certificates cannot be read: an outcome of the configuration.
-    pub async fn login(&mut self, deadline: Instant) -> Result<Login, Outcome> {
-        let password = self.password.read(deadline).await;
-        let password = password.map_err(|error| Outcome::configuration("password", error.to_string()))?;
-        Ok(Login { password, tls: self.tls(deadline).await? })
-    }
-
+    /// How to encrypt; `None` where the mode or the socket says not to.
     async fn tls(&mut self, deadline: Instant) -> Result<Option<MakeRustlsConnect>, Outcome> {
         if self.tls_mode == TlsMode::Disable || self.place.host.starts_with('/') {
             return Ok(None);

@@ -15,7 +15,6 @@
 
 mod access;
 pub mod member;
-
 mod outcome;
 mod queries;
 mod session;
@@ -66,7 +65,7 @@ impl PostgresTarget {
     pub fn new(section: Postgres, surroundings: &Surroundings) -> Self {
         Self {
             recorder: Recorder::new(section.name.clone(), KIND),
-            access: Access::new(&section, surroundings),
+            access: Access::new(&section, &surroundings.environment),
             name: section.name,
             interval: section.interval.0,
             timeout: section.timeout.0,
@@ -153,7 +152,8 @@ impl PostgresTarget {
     /// A fresh connection, and how long it took in milliseconds.
     async fn open(&mut self, deadline: Instant) -> (Result<session::Opened, Outcome>, f64) {
         let watch = Stopwatch::start(&self.clock);
-        (self.access.open(deadline).await, watch.read())
+        let opened = self.access.open(deadline).await.map_err(|unopened| unopened.outcome);
+        (opened, watch.read())
     }
 
     /// The operation `statistics`, when it is due.
@@ -175,7 +175,7 @@ impl Target for PostgresTarget {
     }
 
     fn address(&self) -> String {
-        let Place { host, port, database, .. } = &**self.access.place();
+        let Place { host, port, database, .. } = &*self.access.place;
         if host.contains(':') {
             format!("[{host}]:{port}/{database}")
         } else {

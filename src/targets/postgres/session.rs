@@ -5,12 +5,16 @@
 //! asked, so a connection is a plain value: dropping it closes it, and nothing
 //! runs between two probes. Questions go by the simple protocol: one round trip,
 //! no prepared statement, so a pooler in between does not mind.
+//!
+//! Between two questions [`Session::ended`] may be awaited: it takes in what the server
+//! says on its own, which is how one learns at once that it stops.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::path::Path;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,7 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::error::DbError;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, Error, NoTls, SimpleQueryMessage, SimpleQueryRow,
 };
@@ -49,46 +54,17 @@ pub struct Place {
 
 type Conversation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// The last word of a server that ends the connection, from notices in between: its
-/// SQLSTATE and text.
-type LastWord = Arc<Mutex<Option<(String, String)>>>;
-
-/// Reads and writes, and keeps what the server says without being asked.
-struct Conversing<S, T> {
-    connection: Connection<S, T>,
-    last_word: LastWord,
-}
-
-impl<S, T> Future for Conversing<S, T>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match ready!(self.connection.poll_message(context)) {
-                Some(Ok(AsyncMessage::Notice(notice))) => {
-                    if notice.code().code().starts_with("57P") {
-                        let said = (notice.code().code().to_owned(), notice.message().to_owned());
-                        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
-                    }
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(error)),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-    }
-}
+/// A notice by which the server announces that it ends the connection (class 57P).
+type Farewell = Arc<OnceLock<DbError>>;
 
 /// See the module.
 pub struct Session {
     client: Client,
     conversation: Fuse<Conversation>,
+    /// The conversation ended while a question was answered.
+    over: Option<Result<(), Error>>,
+    farewell: Farewell,
     allowance: Allowance,
-    last_word: LastWord,
     /// Major version times 10,000, e.g. 150000; 0 when the server did not say.
     version: u32,
 }
@@ -97,6 +73,24 @@ pub struct Session {
 pub struct Opened {
     pub session: Session,
     pub dns_problem: Option<String>,
+}
+
+/// Why there is no new session.
+#[derive(Debug)]
+pub struct Unopened {
+    /// Whether there was a connection to the server's port.
+    pub reached: bool,
+    pub outcome: Outcome,
+}
+
+impl Unopened {
+    pub fn before(outcome: Outcome) -> Self {
+        Self { reached: false, outcome }
+    }
+
+    fn after(outcome: Outcome) -> Self {
+        Self { reached: true, outcome }
+    }
 }
 
 /// Connects and logs in by `deadline`.
@@ -108,35 +102,23 @@ pub async fn open(
     tls: Option<MakeRustlsConnect>,
     password: Option<Secret>,
     deadline: Instant,
-) -> Result<Opened, Outcome> {
-    let opening = open_unbounded(place, tls, password, deadline);
-    timeout_at(deadline, opening)
+) -> Result<Opened, Unopened> {
+    let allowance = Allowance::new();
+    let (wire, dns_problem) = reach(&place, &allowance, deadline).await.map_err(Unopened::before)?;
+    let login = log_in(&place, tls, password, wire, allowance);
+    let session = timeout_at(deadline, login)
         .await
         .unwrap_or_else(|_| Err(Outcome::timeout("no login within the deadline")))
-}
-
-async fn open_unbounded(
-    place: Arc<Place>,
-    tls: Option<MakeRustlsConnect>,
-    password: Option<Secret>,
-    deadline: Instant,
-) -> Result<Opened, Outcome> {
-    let allowance = Allowance::new();
-    let (wire, dns_problem) = reach(&place, &allowance, deadline).await?;
-    let session = log_in(&place, wire, allowance, tls, password).await?;
+        .map_err(Unopened::after)?;
     Ok(Opened { session, dns_problem })
 }
 
-/// Logs in on a connection that was made. Not bounded in time.
-///
-/// # Errors
-/// The outcome of the operation `connect`.
-pub async fn log_in(
+async fn log_in(
     place: &Place,
-    wire: Wire,
-    allowance: Allowance,
     tls: Option<MakeRustlsConnect>,
     password: Option<Secret>,
+    wire: Wire,
+    allowance: Allowance,
 ) -> Result<Session, Outcome> {
     let mut config = Config::new();
     config
@@ -147,26 +129,54 @@ pub async fn log_in(
     if let Some(password) = &password {
         config.password(password.expose());
     }
-    let session = match tls {
+    match tls {
         Some(mut tls) => {
             let connector = MakeTlsConnect::<Wire>::make_tls_connect(&mut tls, &place.host)
                 .map_err(|error| Outcome::configuration("host", error.to_string()))?;
-            let (client, connection) =
-                config.connect_raw(wire, connector).await.map_err(|error| outcome::of(&error))?;
-            let version = major(connection.parameter("server_version"));
-            Session::new(client, connection, allowance, version)
+            greet(&config, wire, connector, allowance).await
         }
-        None => {
-            let (client, connection) =
-                config.connect_raw(wire, NoTls).await.map_err(|error| outcome::of(&error))?;
-            let version = major(connection.parameter("server_version"));
-            Session::new(client, connection, allowance, version)
+        None => greet(&config, wire, NoTls, allowance).await,
+    }
+}
+
+async fn greet<T>(config: &Config, wire: Wire, tls: T, allowance: Allowance) -> Result<Session, Outcome>
+where
+    T: TlsConnect<Wire>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect_raw(wire, tls).await.map_err(|error| outcome::of(&error))?;
+    let version = major(connection.parameter("server_version"));
+    let farewell = Farewell::default();
+    let conversation = (Box::pin(converse(connection, farewell.clone())) as Conversation).fuse();
+    Ok(Session { client, conversation, over: None, farewell, allowance, version })
+}
+
+/// Reads and writes until the connection ends, and remembers the farewell.
+async fn converse<S, T>(mut connection: Connection<S, T>, farewell: Farewell) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|context| {
+        loop {
+            match ready!(connection.poll_message(context)) {
+                Some(Ok(AsyncMessage::Notice(notice))) if notice.code().code().starts_with("57P") => {
+                    // The first one says why; the rest follow from it.
+                    let _ = farewell.set(notice);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
         }
-    };
-    Ok(session)
+    })
+    .await
 }
 
 /// A host that starts with `/` is the directory of a Unix socket, as in libpq.
+///
+/// # Errors
+/// The outcome of the operation `connect`.
 pub async fn reach(
     place: &Place,
     allowance: &Allowance,
@@ -174,7 +184,9 @@ pub async fn reach(
 ) -> Result<(Wire, Option<String>), Outcome> {
     if place.host.starts_with('/') {
         let path = Path::new(&place.host).join(format!(".s.PGSQL.{}", place.port));
-        let stream = UnixStream::connect(&path).await.map_err(|error| {
+        let connecting = timeout_at(deadline, UnixStream::connect(&path)).await;
+        let connected = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let stream = connected.map_err(|error| {
             let detail = format!("cannot connect to {}: {error}", path.display());
             Outcome::network(of_kind(error.kind()), detail)
         })?;
@@ -193,37 +205,7 @@ fn major(version: Option<&str>) -> u32 {
     text[..end].parse::<u32>().map_or(0, |major| major.saturating_mul(10_000))
 }
 
-/// How a connection ended on which nothing was asked.
-pub struct Ended {
-    pub error: Option<Error>,
-    /// What the server said before, when that was about stopping.
-    pub last_word: Option<(String, String)>,
-}
-
 impl Session {
-    fn new<S, T>(client: Client, connection: Connection<S, T>, allowance: Allowance, version: u32) -> Self
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let last_word = LastWord::default();
-        let conversing = Conversing { connection, last_word: last_word.clone() };
-        let conversation = (Box::pin(conversing) as Conversation).fuse();
-        Self { client, conversation, allowance, last_word, version }
-    }
-
-    /// Waits for the end of the connection while nothing is asked on it. Safe to cancel.
-    pub async fn ended(&mut self) -> Ended {
-        self.allowance.renew();
-        let error = (&mut self.conversation).await.err();
-        Ended { error, last_word: self.last_word() }
-    }
-
-    /// What the server said without being asked, when that was about stopping.
-    pub fn last_word(&self) -> Option<(String, String)> {
-        self.last_word.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     pub fn version(&self) -> u32 {
         self.version
     }
@@ -237,13 +219,18 @@ impl Session {
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
         self.allowance.renew();
         let mut query = pin!(self.client.simple_query(sql));
-        // The conversation first: when it ends it knows why, the query does not.
         let messages = tokio::select! {
             biased;
-            ended = &mut self.conversation => match ended {
-                Err(error) => return Err(error),
-                Ok(()) => query.await,
-            },
+            ended = &mut self.conversation => {
+                // What was answered before the end says more than the end.
+                let answer = query.await;
+                let told = answer.as_ref().err().is_none_or(|error| error.as_db_error().is_some());
+                match ended {
+                    Err(error) if !told => return Err(error),
+                    ended => self.over = Some(ended),
+                }
+                answer
+            }
             answer = &mut query => answer,
         }?;
         let rows = messages.into_iter().filter_map(|message| match message {
@@ -251,6 +238,20 @@ impl Session {
             _ => None,
         });
         Ok(rows.collect())
+    }
+
+    /// Waits until the connection ends, and returns why. Nothing is lost when it is
+    /// given up and awaited again.
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        match self.over.take() {
+            Some(over) => over,
+            None => (&mut self.conversation).await,
+        }
+    }
+
+    /// By what notice the server announced the end of the connection, if it did.
+    pub fn farewell(&self) -> Option<&DbError> {
+        self.farewell.get()
     }
 
     /// Says goodbye, so that the server does not log a lost connection. Ends by

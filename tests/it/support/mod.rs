@@ -11,6 +11,7 @@ pub mod delivering;
 pub mod garage;
 pub mod grpc;
 pub mod mail;
+pub mod member;
 pub mod moody;
 pub mod postgres;
 pub mod probing;

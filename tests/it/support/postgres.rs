@@ -12,6 +12,22 @@ use super::free_port;
 /// The account the server runs as when the tests run as root, which it refuses to be.
 const NOBODY: u32 = 65534;
 
+/// The password in the settings of a follower, which nobody asks for.
+pub const HIDDEN: &str = "it's a ge heim";
+/// The same as a file of settings holds it.
+const HIDDEN_SETTING: &str = r"password=''it\\''s a ge heim''";
+
+/// Who must know the password.
+const PASSWORD_RULES: &str = "host all holdfast 127.0.0.1/32 scram-sha-256\n\
+    host replication holdfast 127.0.0.1/32 scram-sha-256\n";
+
+/// What a role needs to supervise a member of a failover group.
+const GRANTS: &str = "grant pg_monitor, pg_signal_backend to holdfast; \
+    grant execute on function pg_promote(boolean, integer), pg_reload_conf() to holdfast; \
+    grant alter system on parameter primary_conninfo, synchronous_standby_names, \
+    default_transaction_read_only to holdfast; \
+    alter role holdfast replication";
+
 pub struct Postgres {
     directory: TempDir,
     pub port: u16,
@@ -72,8 +88,7 @@ impl Postgres {
         server.append("postgresql.conf", settings);
         let hba = server.data().join("pg_hba.conf");
         let rules = std::fs::read_to_string(&hba).expect("pg_hba.conf");
-        std::fs::write(&hba, format!("host all holdfast 127.0.0.1/32 scram-sha-256\n{rules}"))
-            .expect("pg_hba.conf");
+        std::fs::write(&hba, format!("{PASSWORD_RULES}{rules}")).expect("pg_hba.conf");
         server
     }
 
@@ -132,6 +147,48 @@ impl Postgres {
         Self { directory: folder(), port: 0 }
     }
 
+    /// A running primary whose role `holdfast` may supervise it, and nothing more.
+    pub fn member(settings: &str) -> Self {
+        let server = Self::primary(&format!("wal_log_hints = on\n{settings}"));
+        server.psql(GRANTS);
+        server
+    }
+
+    /// A running standby that streams from `primary` by the name and slot `name`.
+    pub fn follower(primary: &Self, name: &str, settings: &str) -> Self {
+        let server = Self { directory: folder(), port: free_port() };
+        let (data, from) = (server.data(), primary.port.to_string());
+        let data = data.to_str().expect("path");
+        let arguments = ["-h", "127.0.0.1", "-p", &from, "-U", "postgres", "-D", data, "-R", "-X", "stream"];
+        let arguments = [&arguments[..], &["-c", "fast", "-C", "-S", name, "-N"]].concat();
+        run("pg_basebackup", server.directory.path(), &arguments);
+        let conninfo =
+            format!("host=127.0.0.1 port={from} user=postgres application_name={name} {HIDDEN_SETTING}");
+        let settings = format!("{}primary_conninfo = '{conninfo}'\n{settings}", server.settings());
+        server.append("postgresql.auto.conf", &settings);
+        server.start();
+        primary.wait_until(&format!(
+            "select count(*) = 1 from pg_stat_replication where application_name = '{name}' \
+             and state = 'streaming' and replay_lsn is not null"
+        ));
+        server
+    }
+
+    /// Makes it the primary of a new timeline.
+    pub fn promote(&self) {
+        assert_eq!(self.psql("select pg_promote(true, 20)"), "t");
+    }
+
+    /// Runs a script as psql reads it from a file, as the superuser.
+    pub fn script(&self, text: &str) -> String {
+        let path = self.directory.path().join("script.sql");
+        std::fs::write(&path, text).expect("the script");
+        let (port, path) = (self.port.to_string(), path.to_str().expect("path").to_owned());
+        let server = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let arguments = [&["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", &path], &server[..]].concat();
+        run("psql", self.directory.path(), &arguments)
+    }
+
     fn settings(&self) -> String {
         format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
@@ -170,19 +227,50 @@ impl Postgres {
     }
 
     pub fn psql(&self, sql: &str) -> String {
+        self.psql_as("postgres", sql)
+    }
+
+    pub fn psql_as(&self, user: &str, sql: &str) -> String {
         let port = self.port.to_string();
-        run(
-            "psql",
-            self.directory.path(),
-            &["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql],
-        )
+        let arguments = ["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", user, "-d", "postgres", "-c", sql];
+        run("psql", self.directory.path(), &arguments)
     }
 
     /// A statement that runs until the returned process is killed.
     pub fn psql_in_background(&self, sql: &str) -> Child {
+        self.background("127.0.0.1", "postgres", sql)
+    }
+
+    /// The same as another role.
+    pub fn background_as(&self, user: &str, sql: &str) -> Child {
+        self.background("127.0.0.1", user, sql)
+    }
+
+    /// The same by the server's socket.
+    pub fn background_at_socket(&self, sql: &str) -> Child {
+        self.background(&self.folder().display().to_string(), "postgres", sql)
+    }
+
+    fn background(&self, host: &str, user: &str, sql: &str) -> Child {
         let port = self.port.to_string();
         let mut command = Command::new(programs().join("psql"));
-        command.args(["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql]);
+        command.args([
+            "-XAtq",
+            "-h",
+            host,
+            "-p",
+            &port,
+            "-U",
+            user,
+            "-d",
+            "postgres",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ]);
+        // Each statement for itself: several in one message are one transaction.
+        for statement in sql.split("; ") {
+            command.args(["-c", statement]);
+        }
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("psql")
     }
 
@@ -258,6 +346,17 @@ impl Postgres {
         } else {
             Err(said)
         }
+    }
+
+    /// Sends `signal` to the server's first process alone.
+    pub fn signal_postmaster(&self, signal: Signal) {
+        let _ = kill_process(self.pid().expect("a running server"), signal);
+    }
+
+    /// Forgets that a server was killed, so that it can be started again.
+    pub fn bury(&self) {
+        super::wait_for_refusal(self.port);
+        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
     }
 
     fn pid(&self) -> Option<Pid> {

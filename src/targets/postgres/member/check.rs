@@ -1,222 +1,350 @@
-//! The check at enrolment: what a member lacks for a failover to or from it.
+//! The check at enrolment: what a member lacks, and the SQL that would give it.
 //!
-//! Only questions, and for each thing that is wanting the SQL or the setting that helps,
-//! to be run by whoever may. Why each matters stands with its question; the measured
-//! ones are in the README.
+//! It only reads. Every finding says where its statements go: grants and roles are written
+//! on the primary and reach the standbys by themselves, settings and slots belong to the
+//! member. Statements stand on lines of their own, for psql: ALTER SYSTEM refuses to share a
+//! message. Wrong would be to show a `primary_conninfo` in them; one that must change is read
+//! by the statement itself.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use tokio_postgres::SimpleQueryRow;
 
-use super::history;
+use super::conninfo::Conninfo;
+use super::effects::Effects;
+use super::{MemberLink, replication};
 use crate::base::id::Name;
-use crate::model::failover::view::Finding;
-use crate::targets::postgres::access::Access;
+use crate::targets::outcome::Outcome;
 
-/// The settings that the agent changes with `ALTER SYSTEM`.
-const PARAMETERS: [&str; 3] =
-    ["primary_conninfo", "synchronous_standby_names", "default_transaction_read_only"];
-/// The first version whose `ALTER SYSTEM` can be granted, and the first that follows
-/// another primary without a restart.
-const GRANTABLE: u32 = 150_000;
-const RELOADABLE: u32 = 130_000;
-/// A standby that was just cut off waits so long before it promotes, ms.
-const RETRY_MS: u64 = 500;
-
-/// Another member, as this one should know it.
-#[derive(Clone, Debug)]
+/// Another member of the group, as it shows itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Peer {
-    pub member: Name,
+    pub name: Name,
+    /// By which name it follows; `None` when it is no standby now.
     pub application_name: Option<String>,
-    /// The slot it streams by.
+    /// By which slot it follows, its `primary_slot_name`.
     pub slot: Option<String>,
 }
 
-/// See the module.
-pub async fn check(name: &Name, access: &mut Access, others: &[Peer], deadline: Instant) -> Vec<Finding> {
-    let mut found = Found { member: name.clone(), findings: Vec::new() };
-    let role = access.place().user.clone();
-    match access.open(deadline).await {
-        Err(outcome) => found.say(true, format!("cannot be checked: {}", outcome.detail), Vec::new()),
-        Ok(opened) => {
-            let mut session = opened.session;
-            let version = session.version();
-            let asked = timeout_at(deadline, session.rows(&sql())).await;
-            let row = match &asked {
-                Ok(Ok(rows)) => rows.first(),
-                Ok(Err(error)) => {
-                    found.say(true, format!("cannot be checked: {error}"), Vec::new());
-                    None
-                }
-                Err(_) => {
-                    found.say(true, String::from("cannot be checked: no answer in time"), Vec::new());
-                    None
-                }
-            };
-            if let Some(row) = row {
-                let text = |column: usize| row.try_get(column).ok().flatten().unwrap_or_default();
-                found.grants(&role, version, &text);
-                found.settings(&text);
-                found.slots(others, &text);
-            }
-            session.close(deadline).await;
-        }
-    }
-    found.names(others);
-    found.history(&role, access, deadline).await;
-    found.findings
+/// Where the statements of a finding are to be run, as a superuser.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// On the primary of the cluster.
+    Primary,
+    /// On the member that was checked.
+    Member,
 }
 
-fn sql() -> String {
-    let granted = PARAMETERS.map(|parameter| {
-        format!("coalesce(has_parameter_privilege(current_user, '{parameter}', 'alter system'), false)")
-    });
-    // The function is of version 15: what an older server refuses, it could not grant.
-    let granted = granted.join(" and ");
+/// Something that is not as a group needs it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// A stable word.
+    pub code: &'static str,
+    /// For people; without secrets.
+    pub what: String,
+    /// Without it nobody can take over, or not this member.
+    pub blocking: bool,
+    pub place: Place,
+    /// Statements for psql, one to a line; `None` where SQL does not help.
+    pub sql: Option<String>,
+}
+
+/// A setting that takes effect only when the server is started again.
+const RESTART: &str = "-- then restart the server";
+const RELOAD: &str = "select pg_reload_conf();";
+
+const STATE: &str = "select pg_is_in_recovery(), current_user, rolsuper, rolreplication, \
+    pg_has_role('pg_monitor', 'usage'), pg_has_role('pg_signal_backend', 'usage'), \
+    has_function_privilege('pg_promote(boolean, integer)', 'execute'), has_function_privilege('pg_reload_conf()', 'execute'), \
+    current_setting('wal_log_hints') = 'on' or current_setting('data_checksums') = 'on', \
+    current_setting('max_wal_senders'), current_setting('hot_standby'), current_setting('wal_level'), \
+    current_setting('synchronous_standby_names'), current_setting('recovery_min_apply_delay'), \
+    extract(epoch from current_setting('wal_retrieve_retry_interval')::interval) * 1000, \
+    current_setting('cluster_name'), current_setting('primary_slot_name'), \
+    case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('primary_conninfo') end \
+    from pg_roles where rolname = current_user";
+
+const PARAMETERS: &str = "select has_parameter_privilege('primary_conninfo', 'alter system') \
+    and has_parameter_privilege('synchronous_standby_names', 'alter system') \
+    and has_parameter_privilege('default_transaction_read_only', 'alter system')";
+
+const SLOTS: &str = "select slot_name from pg_get_replication_slots() where slot_type = 'physical'";
+
+impl MemberLink {
+    /// What is to be changed on this member, by `deadline`. Its own name is `own`, the other
+    /// members are `peers`. Changes nothing.
+    pub async fn check(&mut self, own: &Name, peers: &[Peer], deadline: Instant) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let read = match Effects::begin(self, deadline).await {
+            Ok(mut effects) => {
+                let read = Read::of(&mut effects).await;
+                if read.is_ok() {
+                    effects.end().await;
+                }
+                read
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(read) => {
+                read.rights(&mut findings);
+                read.settings(peers, &mut findings);
+                read.names(own, peers, &mut findings);
+                if read.super_user || read.replication {
+                    findings.extend(history(
+                        replication::try_login(&mut self.access, deadline).await,
+                        &read.user,
+                    ));
+                }
+            }
+            Err(error) => findings.push(blocking("unreadable", error.detail, Place::Member, None)),
+        }
+        findings
+    }
+}
+
+/// What the check reads.
+struct Read {
+    version: u32,
+    user: String,
+    in_recovery: bool,
+    super_user: bool,
+    replication: bool,
+    parameters: bool,
+    slots: Vec<String>,
+    conninfo: Option<Conninfo>,
+    row: SimpleQueryRow,
+}
+
+impl Read {
+    async fn of(to: &mut Effects) -> Result<Self, crate::logic::failover::CallError> {
+        let row = to.ask_one(STATE).await?;
+        let parameters = to.version() < 150_000 || to.ask_one(PARAMETERS).await?.get(0) == Some("t");
+        let slots = to.ask(SLOTS).await?;
+        let is = |at: usize| row.get(at) == Some("t");
+        Ok(Self {
+            version: to.version(),
+            user: row.get(1).unwrap_or_default().to_owned(),
+            in_recovery: is(0),
+            super_user: is(2),
+            replication: is(3),
+            parameters,
+            slots: slots.iter().filter_map(|slot| slot.get(0)).map(str::to_owned).collect(),
+            conninfo: row.get(17).and_then(|text| Conninfo::parse(text).ok()),
+            row,
+        })
+    }
+
+    fn text(&self, at: usize) -> &str {
+        self.row.get(at).unwrap_or_default()
+    }
+
+    fn is(&self, at: usize) -> bool {
+        self.row.get(at) == Some("t")
+    }
+
+    /// What the role may do. Roles and grants are part of the data, so they are made on
+    /// the primary; the right to change a setting as well.
+    fn rights(&self, findings: &mut Vec<Finding>) {
+        if self.version < 130_000 {
+            let what = "PostgreSQL 12 changes primary_conninfo only by a restart: the group can follow a primary, and move nobody";
+            findings.push(blocking("version", what, Place::Member, None));
+        }
+        if self.super_user {
+            return;
+        }
+        let (user, on) = (postgres_protocol::escape::escape_identifier(&self.user), Place::Primary);
+        if self.version < 150_000 {
+            let what = "before PostgreSQL 15 only a superuser may change settings";
+            let sql = format!("alter role {user} superuser;");
+            findings.push(blocking("superuser", what, on, Some(sql)));
+            return;
+        }
+        let mut want = |fine: bool, code, what: &str, sql: String| {
+            if !fine {
+                findings.push(blocking(code, format!("the role {} {what}", self.user), on, Some(sql)));
+            }
+        };
+        want(
+            self.is(4),
+            "monitor",
+            "cannot see sessions, receivers and settings",
+            format!("grant pg_monitor to {user};"),
+        );
+        want(self.is(5), "signal", "cannot end sessions", format!("grant pg_signal_backend to {user};"));
+        let execute = |function| format!("grant execute on function {function} to {user};");
+        want(self.is(6), "promote", "cannot promote", execute("pg_promote(boolean, integer)"));
+        want(self.is(7), "reload", "cannot have settings loaded", execute("pg_reload_conf()"));
+        let names = "primary_conninfo, synchronous_standby_names, default_transaction_read_only";
+        let sql = format!("grant alter system on parameter {names} to {user};");
+        want(self.parameters, "parameters", "cannot change the settings of a failover", sql);
+        let sql = format!("alter role {user} replication;");
+        want(self.replication, "replication", "cannot read the history of timelines", sql);
+    }
+
+    fn settings(&self, peers: &[Peer], findings: &mut Vec<Finding>) {
+        let set = |name: &str, value: &str, after: &str| {
+            Some(format!("alter system set {name} = '{value}';\n{after}"))
+        };
+        let on = Place::Member;
+        if self.text(14).parse::<f64>().is_ok_and(|milliseconds| milliseconds > 500.0) {
+            let what = format!(
+                "wal_retrieve_retry_interval is {} ms: a promotion may sleep as long, expected at most 500 ms",
+                self.text(14).split('.').next().unwrap_or_default()
+            );
+            findings.push(advice(
+                "retry_interval",
+                what,
+                on,
+                set("wal_retrieve_retry_interval", "100ms", RELOAD),
+            ));
+        }
+        if !self.is(8) {
+            let what = "neither wal_log_hints nor data checksums are on: pg_rewind cannot make an old primary a standby again";
+            findings.push(advice("rewind", what, on, set("wal_log_hints", "on", RESTART)));
+        }
+        let wanted = peers.len() + 2;
+        if self.text(9).parse::<usize>().is_ok_and(|senders| senders < wanted) {
+            let what = format!("max_wal_senders is {}, expected at least {wanted}", self.text(9));
+            findings.push(blocking(
+                "senders",
+                what,
+                on,
+                set("max_wal_senders", &wanted.to_string(), RESTART),
+            ));
+        }
+        if self.text(10) != "on" {
+            let what = "hot_standby is off: as a standby it cannot be asked";
+            findings.push(blocking("hot_standby", what, on, set("hot_standby", "on", RESTART)));
+        }
+        if !["replica", "logical"].contains(&self.text(11)) {
+            let what = format!("wal_level is {}: nobody can follow it", self.text(11));
+            findings.push(blocking("wal_level", what, on, set("wal_level", "replica", RESTART)));
+        }
+        if self.text(13) != "0" {
+            let what =
+                format!("recovery_min_apply_delay is {}: a delayed standby is never promoted", self.text(13));
+            findings.push(advice("delay", what, on, set("recovery_min_apply_delay", "0", RELOAD)));
+        }
+    }
+
+    /// Who is who: slots, names of standbys, names of synchronous ones.
+    fn names(&self, own: &Name, peers: &[Peer], findings: &mut Vec<Finding>) {
+        let on = Place::Member;
+        for peer in peers {
+            let slot = peer.slot.clone().unwrap_or_else(|| slot_of(&peer.name));
+            if !self.slots.contains(&slot) {
+                let what = format!(
+                    "there is no physical slot {slot} for {}: it could not follow this member, or would miss what was removed",
+                    peer.name
+                );
+                let sql = format!("select pg_create_physical_replication_slot({}, true);", literal(&slot));
+                findings
+                    .push(Finding { blocking: peer.slot.is_some(), ..advice("slot", what, on, Some(sql)) });
+            }
+        }
+        let own_slot = self.text(16);
+        if own_slot.is_empty() {
+            let what = "it follows without a slot: its primary may remove what it has not received";
+            let sql = format!("alter system set primary_slot_name = {};\n{RELOAD}", literal(&slot_of(own)));
+            findings.push(advice("own_slot", what, on, Some(sql)));
+        }
+        let names: Vec<_> = peers.iter().filter_map(|peer| peer.application_name.as_deref()).collect();
+        if let Some(conninfo) = self.conninfo.as_ref().filter(|_| self.in_recovery) {
+            let name = conninfo.upstream(self.text(15), "").application_name;
+            if name == "walreceiver" || names.contains(&name.as_str()) {
+                let what = format!("it follows by the name {name}, by which it cannot be told from others");
+                findings.push(advice("application_name", what, on, Some(rename(own))));
+            }
+        }
+        let known = |name: &String| {
+            name == "*"
+                || name == own.as_str()
+                || names.contains(&name.as_str())
+                || peers.iter().any(|peer| peer.name.as_str() == name)
+        };
+        let unknown: Vec<_> = sync_names(self.text(12)).into_iter().filter(|name| !known(name)).collect();
+        if !unknown.is_empty() {
+            let what = format!(
+                "synchronous_standby_names waits for {}, which no member is: its commits may be on servers that are not asked",
+                unknown.join(", ")
+            );
+            let mut members: Vec<_> = peers
+                .iter()
+                .map(|peer| peer.application_name.clone().unwrap_or_else(|| peer.name.to_string()))
+                .collect();
+            members.sort();
+            members.dedup();
+            let list: Vec<_> =
+                members.iter().map(|name| postgres_protocol::escape::escape_identifier(name)).collect();
+            let value = if list.is_empty() { String::new() } else { format!("ANY 1 ({})", list.join(", ")) };
+            let sql = format!("alter system set synchronous_standby_names = {};\n{RELOAD}", literal(&value));
+            findings.push(advice("sync_names", what, on, Some(sql)));
+        }
+    }
+}
+
+/// The name of a member as a slot: those know no `-`.
+fn slot_of(name: &Name) -> String {
+    name.as_str().replace('-', "_")
+}
+
+fn literal(text: &str) -> String {
+    postgres_protocol::escape::escape_literal(text).trim_start().to_owned()
+}
+
+/// psql reads the setting, adds the name and runs what comes out; nobody sees the secret.
+fn rename(own: &Name) -> String {
     format!(
-        "select (select rolsuper from pg_roles where rolname = current_user), \
-         pg_has_role('pg_monitor', 'usage'), pg_has_role('pg_signal_backend', 'usage'), \
-         has_function_privilege('pg_promote(boolean, integer)', 'execute'), \
-         has_function_privilege('pg_reload_conf()', 'execute'), {granted}, \
-         (select rolreplication or rolsuper from pg_roles where rolname = current_user), \
-         (select setting::bigint from pg_settings where name = 'wal_retrieve_retry_interval'), \
-         current_setting('wal_log_hints') = 'on' or current_setting('data_checksums') = 'on', \
-         current_setting('hot_standby') = 'on', current_setting('wal_level'), \
-         current_setting('max_wal_senders')::int, \
-         (select string_agg(slot_name, ',') from pg_replication_slots where slot_type = 'physical'), \
-         current_setting('recovery_min_apply_delay'), current_setting('max_replication_slots')::int"
+        "select format('alter system set primary_conninfo = %L', case when c ~ '^postgres(ql)?://' \
+         then c || case when strpos(c, '?') > 0 then '&' else '?' end else c || ' ' end || 'application_name={own}') \
+         from current_setting('primary_conninfo') as c\n\\gexec\n{RELOAD}"
     )
 }
 
-struct Found {
-    member: Name,
-    findings: Vec<Finding>,
+/// The names in `synchronous_standby_names`: `FIRST 1 (a, "b c")`, `ANY 2 (a, b)`, `2 (a)` or `a, b`.
+fn sync_names(setting: &str) -> Vec<String> {
+    let inside = setting
+        .split_once('(')
+        .map_or(setting, |(_, rest)| rest.rsplit_once(')').map_or(rest, |(in_, _)| in_));
+    let names = inside.split(',').map(|name| name.trim().trim_matches('"').replace("\"\"", "\""));
+    names.filter(|name| !name.is_empty()).collect()
 }
 
-impl Found {
-    fn say(&mut self, blocks: bool, problem: String, sql: Vec<String>) {
-        self.findings.push(Finding { member: Some(self.member.to_string()), blocks, problem, sql });
+fn history(tried: Result<(), Outcome>, user: &str) -> Option<Finding> {
+    let Err(Outcome { code, detail, .. }) = tried else { return None };
+    let mut what = format!("no replication connection, by which the history of timelines is read: {detail}");
+    if code == "28000" {
+        what.push_str(&format!(
+            "; expected a line in pg_hba.conf like: host replication {user} ADDRESS scram-sha-256"
+        ));
     }
+    Some(blocking("history", what, Place::Member, None))
+}
 
-    fn grants<'a>(&mut self, role: &str, version: u32, text: &impl Fn(usize) -> &'a str) {
-        if version < RELOADABLE {
-            let problem = format!(
-                "version {} follows another primary only after a restart: the group can only route",
-                version / 10_000
-            );
-            self.say(true, problem, Vec::new());
-        }
-        if text(0) == "t" {
-            return;
-        }
-        let role = format!("\"{}\"", role.replace('"', "\"\""));
-        if text(1) != "t" || text(2) != "t" {
-            let sql = vec![format!("GRANT pg_monitor, pg_signal_backend TO {role};")];
-            self.say(
-                true,
-                String::from("its role may not read the state of replication or end sessions"),
-                sql,
-            );
-        }
-        if text(3) != "t" || text(4) != "t" {
-            let sql = vec![
-                format!("GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {role};"),
-                format!("GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {role};"),
-            ];
-            self.say(true, String::from("its role may not promote it or make it read its settings"), sql);
-        }
-        if version < GRANTABLE {
-            let problem = format!(
-                "version {} cannot grant ALTER SYSTEM: the role must be a superuser",
-                version / 10_000
-            );
-            self.say(true, problem, vec![format!("ALTER ROLE {role} SUPERUSER;")]);
-        } else if text(5) != "t" {
-            let sql = vec![format!("GRANT ALTER SYSTEM ON PARAMETER {} TO {role};", PARAMETERS.join(", "))];
-            self.say(true, String::from("its role may not say whom it follows, or fence it"), sql);
-        }
-    }
+fn blocking(code: &'static str, what: impl Into<String>, place: Place, sql: Option<String>) -> Finding {
+    Finding { code, what: what.into(), blocking: true, place, sql }
+}
 
-    fn settings<'a>(&mut self, text: &impl Fn(usize) -> &'a str) {
-        let set = |name: &str, value: &str| {
-            vec![format!("ALTER SYSTEM SET {name} = '{value}';"), String::from("SELECT pg_reload_conf();")]
-        };
-        if text(7).parse::<u64>().is_ok_and(|ms| ms > RETRY_MS) {
-            let problem =
-                format!("wal_retrieve_retry_interval is {} ms: a promotion may wait for as long", text(7));
-            self.say(false, problem, set("wal_retrieve_retry_interval", "100ms"));
-        }
-        if text(8) != "t" {
-            let problem = String::from(
-                "neither wal_log_hints nor data checksums are on: pg_rewind cannot bring it back (needs a restart)",
-            );
-            self.say(false, problem, vec![String::from("ALTER SYSTEM SET wal_log_hints = on;")]);
-        }
-        if text(9) != "t" {
-            let problem =
-                String::from("hot_standby is off: it cannot be looked at as a standby (needs a restart)");
-            self.say(true, problem, vec![String::from("ALTER SYSTEM SET hot_standby = on;")]);
-        }
-        if !matches!(text(10), "replica" | "logical") {
-            let problem = format!("wal_level is {}: nobody can follow it (needs a restart)", text(10));
-            self.say(true, problem, vec![String::from("ALTER SYSTEM SET wal_level = replica;")]);
-        }
-        if !matches!(text(13), "0" | "") {
-            let problem = format!("recovery_min_apply_delay is {}: it does not take over", text(13));
-            self.say(true, problem, set("recovery_min_apply_delay", "0"));
-        }
-    }
+fn advice(code: &'static str, what: impl Into<String>, place: Place, sql: Option<String>) -> Finding {
+    Finding { blocking: false, ..blocking(code, what, place, sql) }
+}
 
-    fn slots<'a>(&mut self, others: &[Peer], text: &impl Fn(usize) -> &'a str) {
-        let held: Vec<_> = text(12).split(',').collect();
-        let missing: Vec<_> = others
-            .iter()
-            .filter_map(|peer| peer.slot.as_deref())
-            .filter(|slot| !held.contains(slot))
-            .collect();
-        if !missing.is_empty() {
-            let sql = missing
-                .iter()
-                .map(|slot| format!("SELECT pg_create_physical_replication_slot({});", super::literal(slot)))
-                .collect();
-            let problem =
-                format!("it has no slot {}: those that stream by it could not follow it", missing.join(", "));
-            self.say(false, problem, sql);
-        }
-        let needed = others.len();
-        if text(11).parse::<usize>().is_ok_and(|senders| senders < needed) {
-            let problem =
-                format!("max_wal_senders is {}, expected {needed} or more (needs a restart)", text(11));
-            self.say(true, problem, vec![format!("ALTER SYSTEM SET max_wal_senders = {};", needed + 5)]);
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Two standbys of one name cannot be told apart, nor counted as synchronous.
-    fn names(&mut self, others: &[Peer]) {
-        let mut names: Vec<_> = others.iter().filter_map(|peer| peer.application_name.as_deref()).collect();
-        names.sort_unstable();
-        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned());
-        if let Some(name) = twice {
-            let problem = format!(
-                "two of its standbys call themselves `{name}`: give each a cluster_name or application_name of its own"
-            );
-            self.say(false, problem, Vec::new());
+    #[test]
+    fn names_of_synchronous_standbys_are_read_in_every_form() {
+        for (setting, names) in [
+            ("", &[] as &[&str]),
+            ("a", &["a"]),
+            ("a, \"b c\"", &["a", "b c"]),
+            ("ANY 2 (a, b)", &["a", "b"]),
+            ("first 1 (\"a\"\"x\",*)", &["a\"x", "*"]),
+            ("2(a)", &["a"]),
+            ("ANY 1 (", &[]),
+        ] {
+            assert_eq!(sync_names(setting), names, "{setting}");
         }
-    }
-
-    async fn history(&mut self, role: &str, access: &mut Access, deadline: Instant) {
-        // Timeline 2 need not exist: then the server says so, and that is an answer.
-        let asked = history::read(access, 2, deadline).await;
-        let Err(reason) = asked else { return };
-        if reason.contains("00000002.history") {
-            return;
-        }
-        let role = format!("\"{}\"", role.replace('"', "\"\""));
-        let problem = format!(
-            "the history of its timelines cannot be read ({reason}): two promotions cannot be told apart"
-        );
-        let sql = vec![
-            format!("ALTER ROLE {role} REPLICATION;"),
-            format!("-- in pg_hba.conf: host replication {role} <address of this host>/32 scram-sha-256"),
-        ];
-        self.say(false, problem, sql);
     }
 }

@@ -1,163 +1,360 @@
-//! The one question of a look, and its answer.
+//! A look: the facts in one round trip, or why there are none.
 //!
-//! Everything in one round trip by the simple protocol, and nothing that reads many
-//! rows: three members are asked once a second for as long as the agent runs. What costs
-//! more (who else is connected, who else decides) is asked now and then.
+//! The kept connection may be gone for harmless reasons, so a new one takes its place
+//! within the same look and the question is asked again; only a member that does not
+//! serve now has failed. When nothing comes back on the kept one, a bare TCP connection tells a
+//! server that hangs from a host that is gone. Wrong would be to try that only after
+//! the deadline: the two are told apart in one look.
 
+use std::pin::pin;
+
+use tokio::time::{Duration, Instant, timeout_at};
 use tokio_postgres::SimpleQueryRow;
 
 use super::conninfo::Conninfo;
+use super::question::{self, Ask, Lock, Main, NEWEST_SEGMENT, Reading};
+use super::{Kept, Look, MemberLink, Memory, Seen, failure, replication};
 use crate::base::secret::Secret;
-use crate::model::failover::lsn::Lsn;
-use crate::model::failover::sighting::{Facts, Follower, Standing};
+use crate::model::failover::lsn::Fork;
+use crate::model::failover::sighting::{Facts, Failure, FailureClass, Sighting, Standing};
+use crate::targets::outcome::Outcome;
+use crate::targets::postgres::outcome::ends_connection;
+use crate::targets::postgres::session::{Opened, Place, Session, Unopened, reach};
+use crate::targets::postgres::wire::Allowance;
 
-/// Of the agents' lock; no meaning beyond being the same for all of them.
-const LOCK: i64 = 0x686f_6c64_6661_7374;
-/// Between fields and between rows of the followers.
-const FIELD: char = '\u{1f}';
-const ROW: char = '\u{1e}';
+/// How often is asked what costs more.
+const ASIDE_EVERY: Duration = Duration::from_secs(30);
 
-/// The question; `locked` whether this session holds the agents' lock.
-pub fn sql(locked: bool) -> String {
-    let lock = if locked { String::from("true") } else { format!("pg_try_advisory_lock({LOCK})") };
-    format!(
-        "select r, (select system_identifier from pg_control_system()), \
-         current_setting('default_transaction_read_only'), current_setting('synchronous_standby_names'), \
-         {lock}, current_setting('cluster_name'), \
-         case when r then pg_last_wal_receive_lsn() else pg_current_wal_flush_lsn() end, \
-         case when r then pg_last_wal_replay_lsn() end, \
-         case when r then (select received_tli from pg_stat_wal_receiver) end, \
-         case when r then (select status from pg_stat_wal_receiver) end, \
-         case when r then (select greatest((select timeline_id from pg_control_checkpoint()), \
-           (select min_recovery_end_timeline from pg_control_recovery()))) end, \
-         case when not r then pg_walfile_name(pg_current_wal_flush_lsn()) end, \
-         case when r then pg_is_wal_replay_paused() or current_setting('recovery_min_apply_delay') <> '0' end, \
-         case when r and pg_has_role('pg_read_all_settings', 'usage') then current_setting('primary_conninfo') end, \
-         case when r then current_setting('primary_slot_name') end, \
-         case when not r then (select string_agg(concat_ws(E'\\x1f', application_name, state, sync_state, \
-           coalesce(flush_lsn::text, '0/0'), coalesce(replay_lsn::text, '0/0'), \
-           coalesce((select slot_name from pg_replication_slots where active_pid = pid), '')), E'\\x1e') \
-           from pg_stat_replication) end \
-         from (select pg_is_in_recovery() as r) q"
-    )
+/// What a member says when it was promoted between two functions of one statement.
+const NOT_IN_STATE: &str = "55000";
+
+/// Why a question was not answered.
+struct Unanswered {
+    failure: Failure,
+    /// Whether the session can be asked again.
+    usable: bool,
+    /// The SQLSTATE, where the server refused.
+    state: String,
 }
 
-/// What is asked now and then: sessions from elsewhere, and who else decides.
-pub const SLOW: &str = "select \
-    (select count(*) from pg_stat_activity where backend_type = 'client backend' \
-       and client_addr is not null and client_addr is distinct from inet_client_addr()), \
-    (select case when application_name ilike 'patroni%' then 'patroni' \
-                 when application_name ilike 'pg_auto_failover%' or application_name ilike 'pg_autoctl%' then 'pg_auto_failover' \
-                 else 'repmgr' end \
-       from pg_stat_activity where application_name ilike any (array['patroni%', 'pg_auto_failover%', 'pg_autoctl%', 'repmgrd%']) limit 1)";
-
-/// A write that needs no table and waits for synchronous standbys as a commit does.
-pub const CANARY: &str = "select pg_logical_emit_message(true, 'holdfast', '')";
-
-/// What a look showed beside the facts.
-pub struct Read {
-    pub facts: Facts,
-    /// The agents' lock is held by this session now.
-    pub locked: bool,
-    pub conninfo: Option<Secret>,
-}
-
-/// What was found out in other ways, and goes into the facts.
-#[derive(Clone, Default)]
-pub struct Known {
-    pub version: u32,
-    /// The timeline that a standby was last seen to receive.
-    pub timeline: u32,
-    pub bypass: u32,
-    pub manager: Option<String>,
-}
-
-/// Reads the answer.
-///
-/// # Errors
-/// Which column is not what was asked for.
-pub fn read(row: &SimpleQueryRow, known: &Known) -> Result<Read, String> {
-    let text = |column: usize| row.try_get(column).ok().flatten().unwrap_or_default();
-    let number = |column: usize| text(column).parse::<u32>().unwrap_or(0);
-    let wrong = |what: &str| format!("the server's answer has no {what}");
-    let lsn = |column: usize| {
-        let text = text(column);
-        if text.is_empty() { Ok(Lsn(0)) } else { text.parse::<Lsn>().map_err(|error| error.to_string()) }
-    };
-    let recovering = text(0) == "t";
-    let system_id = text(1).parse().map_err(|_| wrong("system identifier"))?;
-    let locked = matches!(text(4), "t" | "true");
-    let mut conninfo = None;
-    let (timeline, standing) = if recovering {
-        let slot = Some(text(14).to_owned()).filter(|slot| !slot.is_empty());
-        let upstream = Conninfo::parse(text(13)).map(|read| read.upstream(slot, text(5)));
-        conninfo = upstream.is_some().then(|| Secret::new(text(13)));
-        let received = number(8);
-        let timeline = if received > 0 { received } else { number(10).max(known.timeline) };
-        let standing = Standing::Standby {
-            received: lsn(6)?,
-            replayed: lsn(7)?,
-            streaming: text(9) == "streaming",
-            receiver: !text(9).is_empty(),
-            upstream,
-            delayed: text(12) == "t",
+impl MemberLink {
+    /// Looks once, by `deadline`.
+    pub async fn look(&mut self, want: Look, deadline: Instant) -> Seen {
+        let (sighting, conninfo) = match self.see(want, deadline).await {
+            Ok((facts, conninfo)) => (Sighting::Answered(facts), conninfo),
+            Err(failure) => (Sighting::Failed(failure), None),
         };
-        (timeline, standing)
-    } else {
-        let file = text(11);
-        let timeline = file.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let standing = Standing::Primary { lsn: lsn(6)?, followers: followers(text(15))? };
-        (timeline.ok_or_else(|| wrong("name of the log's segment"))?, standing)
-    };
-    let facts = Facts {
-        system_id,
-        version: known.version,
-        timeline,
-        ancestry: None,
-        standing,
-        read_only: text(2) == "on",
-        sync_names: text(3).to_owned(),
-        other_agent: !locked,
-        manager: known.manager.clone(),
-        canary: None,
-        bypass: known.bypass,
-    };
-    Ok(Read { facts, locked, conninfo })
-}
-
-fn followers(text: &str) -> Result<Vec<Follower>, String> {
-    let mut followers = Vec::new();
-    for row in text.split(ROW).filter(|row| !row.is_empty()) {
-        let fields: Vec<_> = row.split(FIELD).collect();
-        let [name, state, sync, flushed, replayed, slot] = fields[..] else {
-            return Err(String::from("a row of pg_stat_replication is not one"));
-        };
-        let lsn = |text: &str| text.parse::<Lsn>().map_err(|error| error.to_string());
-        followers.push(Follower {
-            application_name: name.to_owned(),
-            slot: (!slot.is_empty()).then(|| slot.to_owned()),
-            streaming: state == "streaming",
-            sync: matches!(sync, "sync" | "quorum"),
-            flushed: lsn(flushed)?,
-            replayed: lsn(replayed)?,
-        });
+        Seen { sighting, conninfo, problem: self.problem.clone() }
     }
-    Ok(followers)
+
+    async fn see(&mut self, want: Look, deadline: Instant) -> Result<(Facts, Option<Secret>), Failure> {
+        let (mut reading, fresh) = self.ask(want, deadline).await?;
+        let Some(main) = reading.main.take() else {
+            return Err(failure::new(
+                FailureClass::Configuration,
+                String::from("the server did not answer what was asked"),
+            ));
+        };
+        self.remember(main.pid);
+        let canary = if want.canary && !main.in_recovery {
+            Some(self.canary.commits(&mut self.access, fresh, deadline).await)
+        } else {
+            if let Some(fresh) = fresh {
+                fresh.close(deadline).await;
+            }
+            None
+        };
+        let conninfo = self.tell(&main);
+        let timeline = self.timeline(&reading, &main, deadline).await;
+        let ancestry = self.ancestry(timeline, deadline).await;
+        let Some(Kept { memory, session }) = &self.kept else {
+            return Err(failure::new(
+                FailureClass::Reset,
+                String::from("the connection ended during the look"),
+            ));
+        };
+        let other_agent = match reading.lock {
+            None | Some(Lock::Ours) => false,
+            Some(Lock::Held(pid)) => pid.is_some_and(|pid| !self.earlier.contains(&pid)),
+        };
+        let facts = Facts {
+            system_id: memory.system_id,
+            version: session.version(),
+            timeline,
+            ancestry,
+            standing: standing(&main, reading),
+            read_only: main.read_only,
+            sync_names: main.sync_names,
+            other_agent,
+            manager: memory.manager.clone(),
+            canary,
+            bypass: memory.bypass,
+        };
+        Ok((facts, conninfo))
+    }
+
+    /// The rows of a look, and the fresh session if one was wanted and is left over.
+    async fn ask(&mut self, want: Look, deadline: Instant) -> Result<(Reading, Option<Session>), Failure> {
+        let mut before = None;
+        if let Some(mut kept) = self.kept.take() {
+            let place = self.access.place.clone();
+            let open = async { if want.fresh { Some(self.access.open(deadline).await) } else { None } };
+            let (asked, opened) = tokio::join!(kept.look(want.fresh, &place, deadline), open);
+            let usable = asked.as_ref().map_or_else(|unanswered| unanswered.usable, |_| true);
+            let spare = opened.map(|opened| self.welcome(opened)).transpose();
+            if usable {
+                self.kept = Some(kept);
+                return match (asked, spare) {
+                    (_, Err(failure)) => Err(failure),
+                    (asked, Ok(spare)) => {
+                        asked.map(|reading| (reading, spare)).map_err(|unanswered| unanswered.failure)
+                    }
+                };
+            }
+            self.retire();
+            let failure = asked.err().map(|unanswered| unanswered.failure);
+            match spare {
+                Ok(Some(session)) => return Ok((self.begin(session, deadline).await?, None)),
+                Ok(None) => before = failure,
+                Err(now) => return Err(failure::of_both(failure, now)),
+            }
+        }
+        if let Some(failure) = &before
+            && matches!(failure.class, FailureClass::Silent | FailureClass::Unreachable)
+        {
+            return Err(failure.clone());
+        }
+        let opened = self.access.open(deadline).await;
+        let session = self.welcome(opened).map_err(|now| failure::of_both(before, now))?;
+        Ok((self.begin(session, deadline).await?, None))
+    }
+
+    fn welcome(&mut self, opened: Result<Opened, Unopened>) -> Result<Session, Failure> {
+        let Opened { session, dns_problem } = opened.map_err(failure::of_unopened)?;
+        self.problem = dns_problem.map(|why| format!("the last known address was used: {why}"));
+        Ok(session)
+    }
+
+    /// Asks on a new session and keeps it.
+    async fn begin(&mut self, session: Session, deadline: Instant) -> Result<Reading, Failure> {
+        let mut kept = Kept { session, memory: Memory::default() };
+        let asked = kept.look(true, &self.access.place.clone(), deadline).await;
+        match asked {
+            Ok(reading) => {
+                self.kept = Some(kept);
+                Ok(reading)
+            }
+            Err(unanswered) => {
+                if unanswered.usable {
+                    self.kept = Some(kept);
+                } else {
+                    self.retire();
+                }
+                Err(unanswered.failure)
+            }
+        }
+    }
+
+    /// `primary_conninfo`, when it is to be told.
+    fn tell(&mut self, main: &Main) -> Option<Secret> {
+        let now = main.conninfo.as_ref().filter(|now| !now.is_empty())?;
+        if self.told.as_ref().is_some_and(|told| told.matches(now.expose())) {
+            return None;
+        }
+        self.told = Some(now.clone());
+        Some(now.clone())
+    }
+
+    /// The timeline a member's log is on. A standby's is that of its receiver, and after
+    /// the receiver's end the one that was last received.
+    async fn timeline(&mut self, reading: &Reading, main: &Main, deadline: Instant) -> u32 {
+        if let Some(timeline) = main.timeline {
+            return timeline;
+        }
+        let place = self.access.place.clone();
+        let Some(kept) = &mut self.kept else { return 0 };
+        if let Some(timeline) = reading.receiver.as_ref().and_then(|receiver| receiver.timeline) {
+            kept.memory.timeline = Some(timeline);
+        } else if kept.memory.timeline.is_none() || reading.aside.is_some() {
+            let known = reading.aside.as_ref().map(|aside| aside.timeline).max(kept.memory.timeline);
+            let asked = hear(&mut kept.session, NEWEST_SEGMENT, &place, deadline).await;
+            match asked {
+                Ok(rows) => {
+                    let newest = question::read(&rows).ok().and_then(|reading| reading.newest_segment);
+                    kept.memory.timeline = known.max(newest);
+                }
+                Err(unanswered) => {
+                    kept.memory.timeline = known;
+                    if !unanswered.usable {
+                        self.kept = None;
+                        self.retire();
+                        return known.unwrap_or(0);
+                    }
+                }
+            }
+        }
+        self.kept.as_ref().and_then(|kept| kept.memory.timeline).unwrap_or(0)
+    }
+
+    /// The forks of `timeline`; read once per session and timeline, within half of the
+    /// time that is left.
+    async fn ancestry(&mut self, timeline: u32, deadline: Instant) -> Option<Vec<Fork>> {
+        let Some(Kept { memory, .. }) = &mut self.kept else { return None };
+        if timeline == 1 {
+            return Some(Vec::new());
+        }
+        if let Some((known, forks)) = &memory.ancestry
+            && *known == timeline
+        {
+            return Some(forks.clone());
+        }
+        let now = Instant::now();
+        if timeline == 0 || memory.ancestry_due.is_some_and(|due| now < due) {
+            return None;
+        }
+        let halfway = now + deadline.saturating_duration_since(now) / 2;
+        match replication::ancestry(&mut self.access, timeline, halfway).await {
+            Ok(forks) => {
+                memory.ancestry = Some((timeline, forks.clone()));
+                Some(forks)
+            }
+            Err(Outcome { code, detail, .. }) => {
+                tracing::debug!(timeline, code, detail, "the history of the timeline was not read");
+                memory.ancestry_due = Some(now + ASIDE_EVERY);
+                None
+            }
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Kept {
+    async fn look(&mut self, fresh: bool, place: &Place, deadline: Instant) -> Result<Reading, Unanswered> {
+        let now = Instant::now();
+        let aside = fresh || self.memory.aside.is_none_or(|due| due <= now);
+        // Twice at most: the member changed sides since the last look, or in the middle of this one.
+        let mut again = true;
+        loop {
+            let ask = Ask {
+                followers: self.memory.in_recovery != Some(true),
+                receiver: self.memory.in_recovery != Some(false),
+                lock: !self.memory.locked,
+                aside,
+            };
+            let reading = match hear(&mut self.session, &ask.sql(), place, deadline).await {
+                Ok(rows) => question::read(&rows).map_err(Unanswered::nonsense)?,
+                Err(unanswered) if again && unanswered.state == NOT_IN_STATE => {
+                    again = false;
+                    continue;
+                }
+                Err(unanswered) => return Err(unanswered),
+            };
+            let before = self.memory.in_recovery;
+            self.learn(&reading, now);
+            let changed = before.is_some() && before != self.memory.in_recovery;
+            if changed && again {
+                again = false;
+                self.memory.timeline = None;
+                continue;
+            }
+            return Ok(reading);
+        }
+    }
 
-    #[test]
-    fn rows_of_followers() {
-        let text = "pg2\u{1f}streaming\u{1f}quorum\u{1f}0/5\u{1f}0/4\u{1f}slot_pg2\u{1e}walreceiver\u{1f}startup\u{1f}async\u{1f}0/0\u{1f}0/0\u{1f}";
-        let read = followers(text).expect("followers");
-        assert_eq!(read.len(), 2);
-        assert_eq!((read[0].streaming, read[0].sync, read[0].flushed), (true, true, Lsn(5)));
-        assert_eq!(read[0].slot.as_deref(), Some("slot_pg2"));
-        assert_eq!((read[1].streaming, read[1].sync, read[1].slot.as_deref()), (false, false, None));
-        assert!(followers("x").is_err());
-        assert_eq!(followers(""), Ok(Vec::new()));
+    fn learn(&mut self, reading: &Reading, now: Instant) {
+        if let Some(main) = &reading.main {
+            self.memory.pid = main.pid;
+            self.memory.in_recovery = Some(main.in_recovery);
+        }
+        if reading.lock == Some(Lock::Ours) {
+            self.memory.locked = true;
+        }
+        if let Some(aside) = &reading.aside {
+            self.memory.system_id = aside.system_id;
+            self.memory.bypass = aside.bypass;
+            self.memory.manager.clone_from(&aside.manager);
+            self.memory.aside = Some(now + ASIDE_EVERY);
+        }
+    }
+}
+
+impl Unanswered {
+    fn nonsense(what: String) -> Self {
+        let failure = failure::new(FailureClass::Configuration, what);
+        Self { failure, usable: false, state: String::new() }
+    }
+}
+
+/// Asks and waits until `deadline`; from half of the time on it also knocks at the port.
+async fn hear(
+    session: &mut Session,
+    sql: &str,
+    place: &Place,
+    deadline: Instant,
+) -> Result<Vec<SimpleQueryRow>, Unanswered> {
+    let mut knocked = None;
+    let answered = {
+        let mut asking = pin!(session.rows(sql));
+        let now = Instant::now();
+        let halfway = now + deadline.saturating_duration_since(now) / 2;
+        match timeout_at(halfway, &mut asking).await {
+            Ok(answer) => Some(answer),
+            Err(_) => {
+                let allowance = Allowance::new();
+                let mut knocking = pin!(reach(place, &allowance, deadline));
+                loop {
+                    tokio::select! {
+                        biased;
+                        answer = &mut asking => break Some(answer),
+                        knock = &mut knocking, if knocked.is_none() => knocked = Some(knock.map(drop)),
+                        () = tokio::time::sleep_until(deadline) => break None,
+                    }
+                }
+            }
+        }
+    };
+    let error = match answered {
+        Some(Ok(rows)) => return Ok(rows),
+        Some(Err(error)) => error,
+        None => return Err(mute(knocked)),
+    };
+    let usable = !ends_connection(&error);
+    let state = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
+    // A notice on the way says more than the end that followed it.
+    let failure = if usable || error.as_db_error().is_some() {
+        failure::of_error(&error)
+    } else {
+        failure::of_end(&Err(error), session.farewell())
+    };
+    Err(Unanswered { failure, usable, state })
+}
+
+/// No answer came: the port tells why.
+fn mute(knocked: Option<Result<(), Outcome>>) -> Unanswered {
+    let failure = match knocked {
+        Some(Ok(())) => {
+            failure::new(FailureClass::Silent, String::from("no answer in time on an open connection"))
+        }
+        Some(Err(outcome)) => failure::of_unopened(Unopened::before(outcome)),
+        None => {
+            failure::new(FailureClass::Unreachable, String::from("no answer in time, and no new connection"))
+        }
+    };
+    Unanswered { failure, usable: false, state: String::new() }
+}
+
+fn standing(main: &Main, reading: Reading) -> Standing {
+    if !main.in_recovery {
+        return Standing::Primary { lsn: main.lsn, followers: reading.followers };
+    }
+    let conninfo = main.conninfo.as_ref().filter(|text| !text.is_empty());
+    // One that libpq does not understand either leads nowhere, which is not the same as empty.
+    let parsed = conninfo.map(|text| Conninfo::parse(text.expose()).unwrap_or_default());
+    Standing::Standby {
+        received: main.lsn,
+        replayed: main.replayed,
+        streaming: reading.receiver.as_ref().is_some_and(|receiver| receiver.streaming),
+        receiver: reading.receiver.is_some(),
+        upstream: parsed.map(|conninfo| conninfo.upstream(&main.cluster_name, &main.slot)),
+        delayed: main.delayed,
     }
 }
