@@ -267,4 +267,16 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever is lost or restored, no epoch is ever used twice.
+        #[test]
+        fn no_epoch_is_used_twice(stored in 0u64..9, begun_too in proptest::bool::ANY, beside in 0u64..9, gone in 0u8..3) {
+            let first = if begun_too { begun(durable(stored, "a"), stored + 1) } else { durable(stored, "a") };
+            let stored = (gone != 1).then_some(first);
+            let beside = (gone != 2).then(|| durable(beside, "b"));
+            let most = stored.as_ref().map_or(0, reached).max(beside.as_ref().map_or(0, |beside| beside.epoch));
+            proptest::prop_assert_eq!(reached(&newer(stored, beside)), most);
+        }
+    }
 }

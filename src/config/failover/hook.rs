@@ -46,8 +46,7 @@ fn unknown_place<'a>(word: &'a str, places: &[&str]) -> Option<&'a str> {
     let mut rest = word;
     while let Some(start) = rest.find('{') {
         let from = &rest[start..];
-        let end = from.find('}')?;
-        let place = &from[..=end];
+        let place = &from[..=from.find('}')?];
         let inner = &place[1..place.len() - 1];
         let named = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         if named && !places.contains(&place) {
@@ -76,5 +75,13 @@ mod tests {
         assert_eq!(unknown_place("{member}{primary}", &OF_FENCE), Some("{primary}"));
         assert_eq!(unknown_place("{{membre}", &OF_REJOIN), Some("{membre}"));
         assert_eq!(unknown_place("{} {A} {1}", &OF_REJOIN), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_has_a_first_unknown_place_or_none(text in "[{}a-z_\u{e9} ]{0,40}") {
+            let place = unknown_place(&text, &OF_REJOIN);
+            proptest::prop_assert!(place.is_none_or(|place| text.contains(place) && !OF_REJOIN.contains(&place)));
+        }
     }
 }
