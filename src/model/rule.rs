@@ -208,6 +208,13 @@ impl Rule {
             Judgement::Levels(levels) => levels.limits.keys().next().copied().unwrap_or_default(),
         }
     }
+
+    /// Every text of it that is a template.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.title, &self.message, &self.source].into_iter();
+        let perhaps = [&self.runbook, &self.resource_type, &self.resource_id].into_iter().flatten();
+        own.chain(perhaps).chain(self.labels.values()).chain(self.annotations.values()).map(String::as_str)
+    }
 }
 
 /// A rule as it is for some instances.

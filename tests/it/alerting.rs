@@ -43,6 +43,56 @@ async fn an_alert_rises_falls_and_ends_as_one() {
     assert_eq!(steps, [json!("fired"), json!("worsened"), json!("eased"), json!("resolved")]);
 }
 
+#[tokio::test]
+async fn a_text_may_ask_for_other_series() {
+    let rules = "[[rule]]\nname = 'hot'\nexpr = 'temperature > 50'\n\
+                 title = '{{ with printf \"fan{room=%q}\" $labels.room | query }}{{ . | first | value }} rpm{{ end }}'\n\
+                 message = '{{ query \"fan +\" }}'\n\
+                 [rule.annotations]\nrooms = '{{ query \"count(temperature)\" | first | value }}'\n\
+                 number = '{{ query \"1 + 1\" | first | value }}'\n\
+                 many = '{{ range query \"sort(fan)\" }}{{ .Labels.room }} {{ .Value }}, {{ end }}'\n\
+                 range = '{{ query \"fan[1m]\" }}'\n";
+    let app = TestApp::with(rules).await;
+    app.clock.advance(Duration::from_secs(1));
+    let at = app.clock.now();
+    let attic: &[(&str, &str)] = &[("room", "attic")];
+    app.sample(
+        at,
+        &[("temperature", attic, 60.0), ("fan", attic, 900.0), ("fan", &[("room", "hall")], 300.0)],
+    );
+    app.round().await;
+    let alerts = app.alerting().alerts();
+    let alert = &alerts[0].alert;
+    assert_eq!(alert.title, "900 rpm");
+    assert!(
+        alert.message.starts_with("<error expanding template: 1:4: `query` failed: 1:6"),
+        "{}",
+        alert.message
+    );
+    let annotation = |name: &str| alert.annotations[name].as_str();
+    assert_eq!((annotation("rooms"), annotation("number")), ("1", "2"));
+    assert_eq!(annotation("many"), "hall 300, attic 900, ");
+    assert!(annotation("range").contains("expected an instant vector"), "{}", annotation("range"));
+}
+
+#[tokio::test]
+async fn texts_ask_within_bounds() {
+    let rules = "[[rule]]\nname = 'hot'\nexpr = 'temperature > 50'\n\
+                 title = '{{ printf \"temperature{room=%q}\" $labels.room | query | first | value }}'\n";
+    let app = TestApp::with(rules).await;
+    app.clock.advance(Duration::from_secs(1));
+    let rooms: Vec<String> = (0..300).map(|room| room.to_string()).collect();
+    let labels: Vec<[(&str, &str); 1]> = rooms.iter().map(|room| [("room", room.as_str())]).collect();
+    let samples: Vec<_> = labels.iter().map(|labels| ("temperature", labels.as_slice(), 60.0)).collect();
+    app.sample(app.clock.now(), &samples);
+    app.round().await;
+    let alerts = app.alerting().alerts();
+    let told = alerts.iter().filter(|shown| shown.alert.title == "60").count();
+    let refused =
+        alerts.iter().filter(|shown| shown.alert.title.contains("more than 200 expressions")).count();
+    assert_eq!((alerts.len(), told, refused), (300, 200, 100));
+}
+
 /// An hour by minutes: calm, then ten minutes at 60, five at 90, calm again, and 60 at the end.
 fn an_hour(app: &TestApp) {
     for minute in 0..60 {

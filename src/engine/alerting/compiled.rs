@@ -20,6 +20,7 @@ use crate::model::rule::{Rule, RuleOf};
 use crate::promql::ast::BinaryOp;
 use crate::promql::eval::{self, Limits, Value};
 use crate::promql::labels::NAME;
+use crate::promql::source::Source;
 use crate::promql::{Expr, Labels, inspect, parse};
 
 /// A rule is evaluated at least this often, and no more often than that.
@@ -74,16 +75,28 @@ impl Timed {
         at: i64,
         stop: &dyn Fn() -> bool,
     ) -> Result<Vec<(Labels, f64)>, String> {
-        let limits = Limits::new(stop);
-        let answer = eval::instant(&self.expr, at, source, &limits).map_err(|error| error.to_string())?;
-        match answer.value {
-            Value::Vector(samples) => {
-                Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
-            }
-            Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
-            Value::Text(_) | Value::Matrix(_) => {
-                Err(String::from("the expression answers a text or a range, expected an instant vector"))
-            }
+        vector(&self.expr, at, source, &Limits::new(stop))
+    }
+}
+
+/// The vector of an expression at a time in ms since 1970; a number is one without labels.
+///
+/// # Errors
+/// It cannot be evaluated, or answers something else; in words.
+pub fn vector(
+    expr: &Expr,
+    at: i64,
+    source: &dyn Source,
+    limits: &Limits<'_>,
+) -> Result<Vec<(Labels, f64)>, String> {
+    let answer = eval::instant(expr, at, source, limits).map_err(|error| error.to_string())?;
+    match answer.value {
+        Value::Vector(samples) => {
+            Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
+        }
+        Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
+        Value::Text(_) | Value::Matrix(_) => {
+            Err(String::from("the expression answers a text or a range, expected an instant vector"))
         }
     }
 }
@@ -92,6 +105,8 @@ impl Timed {
 pub struct Compiled {
     pub of: Arc<RuleOf>,
     pub timed: Timed,
+    /// Its texts may ask the store for more than the rule did.
+    asks: bool,
     /// The canonical key of each label set that was seen lately.
     keys: HashMap<Labels, Arc<str>>,
 }
@@ -119,7 +134,10 @@ impl Compiled {
     /// Its expression cannot be read; the configuration has refused it before.
     pub fn new(of: Arc<RuleOf>) -> Result<Self, String> {
         let timed = Timed::new(&of.rule.expr, of.rule.every)?;
-        Ok(Self { of, timed, keys: HashMap::new() })
+        let asks = std::iter::once(&of.rule)
+            .chain(of.variants.iter().filter_map(|variant| variant.rule.as_ref()))
+            .any(|rule| rule.texts().any(|text| text.contains("query")));
+        Ok(Self { of, timed, asks, keys: HashMap::new() })
     }
 
     pub fn rule(&self) -> &Rule {
@@ -195,6 +213,11 @@ impl Rounds {
     pub fn recorders_health(&self) -> BTreeMap<String, RuleHealth> {
         let health = |one: &Recorder| (one.recording.name.clone(), one.health.clone());
         self.recorders.iter().map(health).collect()
+    }
+
+    /// Whether the texts of rules that were evaluated may ask the store for more.
+    pub fn ask(&self, evaluated: &[Evaluated]) -> bool {
+        evaluated.iter().any(|one| self.rules.get(one.rule).is_some_and(|rule| rule.asks))
     }
 
     /// Evaluates recording rules that are due; their answers as a frame, if any.

@@ -21,7 +21,7 @@ use crate::logic::alert::{
 use crate::logic::notify::{self, Notifier, Occurrence, Policy};
 use crate::model::alert::{Alert, AlertState, Happening};
 use crate::model::rule::{Rule, RuleOf};
-use crate::promql::Labels;
+use crate::promql::{Labels, template};
 
 /// Events that may be active at a time.
 const MOST_EVENTS: usize = 2000;
@@ -245,8 +245,14 @@ impl Core {
         self.changed = true;
     }
 
-    /// Judges what rules answered.
-    pub fn judge(&mut self, compiled: &[Compiled], evaluated: Vec<Evaluated>, now: Now) {
+    /// Judges what rules answered. `query` is for texts that ask for more.
+    pub fn judge(
+        &mut self,
+        compiled: &[Compiled],
+        evaluated: Vec<Evaluated>,
+        now: Now,
+        query: template::Query<'_>,
+    ) {
         for Evaluated { rule, result, took, enough } in evaluated {
             let Some(name) = compiled.get(rule).map(|one| &one.rule().name) else { continue };
             let Some(judged) = self.rules.get_mut(name) else { continue };
@@ -259,11 +265,11 @@ impl Core {
             let mut changes = Vec::new();
             match result {
                 Err(message) => {
-                    let mut writer = Writer { ids: &self.ids, now: now.wall, samples: &[] };
+                    let mut writer = Writer { ids: &self.ids, now: now.wall, samples: &[], query };
                     changes = judged.base.step(now, Input::Failed(&message), &mut writer).changes;
                 }
                 Ok(samples) if judged.of.variants.is_empty() => {
-                    step(&mut judged.base, &samples, enough, now, &self.ids, &mut changes);
+                    step(&mut judged.base, &samples, enough, now, (&self.ids, query), &mut changes);
                 }
                 Ok(samples) => {
                     let mut parts: Vec<Vec<Answered>> = vec![Vec::new(); judged.of.variants.len() + 1];
@@ -273,10 +279,10 @@ impl Core {
                     }
                     let mut parts = parts.into_iter();
                     let base = parts.next().unwrap_or_default();
-                    step(&mut judged.base, &base, enough, now, &self.ids, &mut changes);
+                    step(&mut judged.base, &base, enough, now, (&self.ids, query), &mut changes);
                     for (state, part) in judged.variants.iter_mut().zip(parts) {
                         if let Some(state) = state {
-                            step(state, &part, enough, now, &self.ids, &mut changes);
+                            step(state, &part, enough, now, (&self.ids, query), &mut changes);
                         }
                     }
                 }
@@ -459,13 +465,13 @@ fn step(
     answered: &[Answered],
     enough: bool,
     now: Now,
-    ids: &Ids,
+    (ids, query): (&Ids, template::Query<'_>),
     changes: &mut Vec<Change>,
 ) {
     // One allocation a rule and round; the keys are shared.
     let samples: Vec<Sample<'_>> =
         answered.iter().map(|one| Sample { key: &one.key, value: one.value, enough }).collect();
-    let mut writer = Writer { ids, now: now.wall, samples: answered };
+    let mut writer = Writer { ids, now: now.wall, samples: answered, query };
     let outcome = state.step(now, Input::Samples(&samples), &mut writer);
     if outcome.refused > 0 {
         tracing::warn!(rule = state.rule().name, refused = outcome.refused, "a rule has too many label sets");

@@ -16,33 +16,38 @@ mod compiled;
 mod core;
 pub mod dispatch;
 mod figures;
+mod lookup;
 mod recovery;
 pub mod replay;
 mod source;
 mod text;
+mod wanted;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::compiled::Evaluated;
 pub use self::compiled::Rounds;
 pub use self::core::RuleHealth;
 use self::core::{Core, NewsItem, Rows, event_key};
 pub use self::figures::RoundFigures;
+use self::lookup::Lookup;
 pub use self::recovery::RECOVERED;
 use self::source::HeadSource;
+use self::wanted::{Rules, rules_of};
 use crate::base::time::{Clock, Timestamp};
 use crate::config::Config;
-use crate::config::rule::{self, Recording};
+use crate::config::rule::Recording;
 use crate::logic::alert::{Command, Now, Raise, Refused, Texts};
-use crate::logic::notify::{self, Muted, NoticeWrite, Notifier, Restored, Undeliverable, Use};
+use crate::logic::notify::{self, Muted, NoticeWrite, Notifier, Restored, Undeliverable};
 use crate::model::access::AuditEntry;
 use crate::model::alert::{Alert, Happening};
 use crate::model::alert_view::{AlertView, MutedBy};
@@ -101,23 +106,11 @@ pub struct RuleView {
 /// A rule and the time between two of its evaluations.
 type Timetable = (Arc<RuleOf>, Duration);
 
-/// Everything configured that alerting follows.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Rules {
-    enabled: bool,
-    start_grace: Duration,
-    rules: Vec<RuleOf>,
-    recordings: Vec<Recording>,
-    notify: notify::Settings,
-    /// Object stores whose recovery is no news.
-    silent: BTreeSet<String>,
-}
-
 struct Inner {
     clock: Arc<dyn Clock>,
     store: Store,
     bus: Bus,
-    core: Mutex<Core>,
+    core: Arc<Mutex<Core>>,
     shown: RwLock<Arc<Vec<Shown>>>,
     rules: RwLock<Arc<Vec<Timetable>>>,
     recordings: RwLock<Arc<Vec<Recording>>>,
@@ -185,7 +178,7 @@ impl Alerting {
             clock,
             store,
             bus,
-            core: Mutex::new(core),
+            core: Arc::new(Mutex::new(core)),
             shown: RwLock::default(),
             rules: RwLock::default(),
             recordings: RwLock::default(),
@@ -292,8 +285,7 @@ impl Alerting {
         let (rounds, evaluated) = Supervisor::blocking(work).await?;
         *self.inner.recorders.write().unwrap_or_else(PoisonError::into_inner) =
             Arc::new(rounds.recorders_health());
-        let mut core = self.inner.core.lock().await;
-        core.judge(&rounds.rules, evaluated, now);
+        let (rounds, mut core) = self.judge(rounds, evaluated, now).await?;
         if let Err(error) = self.settle(&mut core).await {
             tracing::warn!(%error, "alerts wait to be stored");
         }
@@ -311,6 +303,24 @@ impl Alerting {
         drop(core);
         drop(figures);
         Some(rounds)
+    }
+
+    /// Judges what rules answered. `None` when it panicked.
+    async fn judge(
+        &self,
+        rounds: Rounds,
+        evaluated: Vec<Evaluated>,
+        now: Now,
+    ) -> Option<(Rounds, OwnedMutexGuard<Core>)> {
+        let mut core = self.inner.core.clone().lock_owned().await;
+        let lookup = Lookup::new(self.inner.store.clone(), self.inner.clock.clone(), now.wall);
+        let asks = rounds.ask(&evaluated);
+        let work = move || {
+            core.judge(&rounds.rules, evaluated, now, &|expr| lookup.answer(expr));
+            (rounds, core)
+        };
+        // Only texts that ask the store for more wait for it, on a thread that may.
+        if asks { Supervisor::blocking(work).await } else { Some(work()) }
     }
 
     /// Commits what is owed, tells of it, and brings the lists up to date.
@@ -562,36 +572,5 @@ fn told_nobody(undeliverable: &Undeliverable, now: Now) -> Raise {
         value: None,
         started_at: None,
         expires_at: now.wall.plus(UNDELIVERABLE_FOR),
-    }
-}
-
-/// What of the configuration alerting follows. Rules that are wrong are left out: the
-/// configuration has said so.
-fn rules_of(config: &Config) -> Rules {
-    let (mut rules, recordings) = rule::rules(&config.rule, &mut |_, _, _| {});
-    rule::apply_targets(config, &mut rules);
-    let silent = config.target.object_store.iter().filter(|store| !store.alert_on_recovery);
-    Rules {
-        enabled: config.alerting.enabled,
-        start_grace: config.alerting.start_grace.0,
-        rules,
-        recordings,
-        notify: notify_settings(config),
-        silent: silent.map(|store| store.name.to_string()).collect(),
-    }
-}
-
-/// Channels, routes and quiet hours in the words of the notifier.
-fn notify_settings(config: &Config) -> notify::Settings {
-    let sections = config.channel.sections();
-    let commons = sections.iter().map(|section| section.common());
-    let takes = commons.filter(|common| common.heartbeat.is_none());
-    let channels = takes.map(|common| {
-        (common.name.to_string(), Use { enabled: common.enabled, resolves: common.send_resolved })
-    });
-    notify::Settings {
-        channels: channels.collect(),
-        routes: config.route.iter().filter_map(|route| route.model().ok()).collect(),
-        quiet_hours: config.quiet_hours.model(&config.collect.rootfs),
     }
 }

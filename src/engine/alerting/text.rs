@@ -11,7 +11,7 @@ use super::compiled::Answered;
 use crate::base::time::Timestamp;
 use crate::logic::alert::{About, Author, Texts, WHOLE_RULE};
 use crate::promql::Labels;
-use crate::promql::template::{Data, Element, expand};
+use crate::promql::template::{Data, Query, expand};
 
 /// Label names that the life cycle sets.
 const ALERTNAME: &str = "alertname";
@@ -44,6 +44,8 @@ pub struct Writer<'a> {
     pub now: Timestamp,
     /// The samples of the step.
     pub samples: &'a [Answered],
+    /// Answers the function `query` of templates for the time of the step.
+    pub query: Query<'a>,
 }
 
 impl Writer<'_> {
@@ -73,11 +75,7 @@ impl Author for Writer<'_> {
             external_url: "",
             at: self.now,
         };
-        // A message is not the place to look into the store.
-        let refuse = |_: &str| -> Result<Vec<Element>, String> {
-            Err(String::from("`query` is not available in the texts of alerts"))
-        };
-        let render = |text: &str| expand(text, &data, &refuse);
+        let render = |text: &str| expand(text, &data, self.query);
         let own = labels.unnamed();
         let own = own.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut all: BTreeMap<String, String> = own.collect();
