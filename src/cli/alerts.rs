@@ -67,7 +67,7 @@ pub fn alerts(command: &AlertsCommand, global: &Global, surroundings: &Surroundi
     let client = Client::new(global, surroundings)?;
     match command {
         AlertsCommand::Ls(which) => {
-            let answer = block_on(client.fetch(&which.path()))?;
+            let answer = block_on(client.fetch_all(&which.path(), "alerts"))?;
             if global.json {
                 print_json(&answer)?;
                 return Ok(OK);
@@ -108,13 +108,10 @@ pub fn alerts(command: &AlertsCommand, global: &Global, surroundings: &Surroundi
 
 impl Which {
     fn path(&self) -> String {
-        let mut path = format!("{PATH}?limit=1000");
-        for (name, given) in [("state", &self.state), ("severity", &self.severity)] {
-            if let Some(text) = given {
-                path.push_str(&format!("&{name}={}", escape(text)));
-            }
-        }
-        path
+        let given = [("state", &self.state), ("severity", &self.severity)].into_iter();
+        let given = given.filter_map(|(name, text)| Some(format!("{name}={}", escape(text.as_ref()?))));
+        let given: Vec<String> = given.collect();
+        if given.is_empty() { PATH.to_owned() } else { format!("{PATH}?{}", given.join("&")) }
     }
 }
 

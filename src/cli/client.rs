@@ -28,6 +28,9 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// Of one answer.
 const MOST_ERRORS: usize = 20;
+/// Items of a page, the most that the agent gives, and pages of a list.
+const PAGE: usize = 1000;
+const MOST_PAGES: usize = 100;
 
 /// Where the agent is.
 #[derive(Clone, Debug)]
@@ -157,6 +160,30 @@ impl Client {
     /// As [`Client::get`], or what the agent said.
     pub async fn fetch(&self, path: &str) -> Result<Value, Failure> {
         self.get(path).await?.success()?.json()
+    }
+
+    /// A whole list, whose items are at `key`: one page after the other.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub async fn fetch_all(&self, path: &str, key: &str) -> Result<Value, Failure> {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let mut all: Vec<Value> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let offset = all.len();
+            let mut answer = self.fetch(&format!("{path}{mark}limit={PAGE}&offset={offset}")).await?;
+            let page = answer[key].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let (last, total) = (page.is_empty(), answer["total"].as_u64().unwrap_or(0));
+            all.extend(page);
+            if last || all.len() as u64 >= total {
+                answer[key] = Value::Array(all);
+                if let Some(next) = answer.get_mut("next") {
+                    *next = Value::Null;
+                }
+                return Ok(answer);
+            }
+        }
+        Err(Failure::new(FAILED, format!("the list is longer than {} items", all.len())))
     }
 
     async fn send(

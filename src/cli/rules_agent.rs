@@ -35,7 +35,7 @@ pub struct ReplayArguments {
 /// The agent cannot be reached or refused.
 pub fn list(global: &Global, surroundings: &Surroundings) -> Done {
     let client = Client::new(global, surroundings)?;
-    let answer = block_on(client.fetch("/api/v1/monitoring/rules?limit=1000"))?;
+    let answer = block_on(client.fetch_all("/api/v1/monitoring/rules", "items"))?;
     if global.json {
         print_json(&answer)?;
         return Ok(OK);

@@ -37,7 +37,7 @@ async fn ask(client: &Client) -> Result<[Value; 4], Failure> {
     let health = if health.status == 503 { health.json()? } else { health.success()?.json()? };
     let system = client.fetch("/api/v1/system").await?;
     let figures = client.fetch("/api/v1/monitoring/metrics").await?;
-    let targets = client.fetch("/api/v1/targets?limit=1000").await?;
+    let targets = client.fetch_all("/api/v1/targets", "items").await?;
     Ok([health, system, figures, targets])
 }
 

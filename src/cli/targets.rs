@@ -27,7 +27,7 @@ pub fn targets(command: &TargetsCommand, global: &Global, surroundings: &Surroun
     let client = Client::new(global, surroundings)?;
     match command {
         TargetsCommand::Ls => {
-            let answer = block_on(client.fetch("/api/v1/targets?limit=1000"))?;
+            let answer = block_on(client.fetch_all("/api/v1/targets", "items"))?;
             if global.json {
                 print_json(&answer)?;
                 return Ok(OK);

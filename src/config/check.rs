@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::failover;
 use super::heartbeat;
-use super::route;
+use super::route::{self, Takers};
 use super::rule;
 use super::target::{Common, KINDS, Section};
 use super::{Config, channel};
-use crate::base::id::Name;
+use crate::base::id::{Name, RuleName};
 use crate::base::units::{ByteSize, Span};
 
 /// Something wrong at a key; `element` is the index in a list.
@@ -173,7 +173,14 @@ impl Checker<'_> {
         if config.rule.len() > rule::MOST {
             self.say("rule", format!("{} rules, expected at most {}", config.rule.len(), rule::MOST));
         }
-        rule::rules(&config.rule, &mut |name, key, message| self.say(format!("rule[{name}].{key}"), message));
+        let mut say = |name: &RuleName, key: &str, message| self.say(format!("rule[{name}].{key}"), message);
+        let (rules, _) = rule::rules(&config.rule, &mut say);
+        let takers = Takers::of(&config.channel);
+        for of in &rules {
+            for (key, element, message) in takers.of_rule(&of.rule) {
+                self.say_of(format!("rule[{}].{key}", of.rule.name), element, message);
+            }
+        }
     }
 
     /// What all kinds have.

@@ -13,7 +13,7 @@ use super::channel::Channels;
 use super::check::Checker;
 use crate::base::units::Span;
 use crate::model::route;
-use crate::model::rule::Compare;
+use crate::model::rule::{Compare, Rule};
 use crate::model::selector::{MatchOp, Matcher};
 use crate::model::severity::Severity;
 use crate::promql::regex;
@@ -128,25 +128,58 @@ fn read_matcher(label: &str, text: &str) -> Result<Matcher, String> {
     Ok(Matcher { label: label.to_owned(), op, value: value.to_owned() })
 }
 
+/// The channels that messages can be sent to.
+pub struct Takers {
+    takes: BTreeSet<String>,
+    heartbeats: BTreeSet<String>,
+}
+
+impl Takers {
+    pub fn of(channels: &Channels) -> Self {
+        let sections = channels.sections();
+        let names = |heartbeat: bool| {
+            let commons = sections.iter().map(|section| section.common());
+            let wanted = commons.filter(move |common| common.heartbeat.is_some() == heartbeat);
+            wanted.map(|common| common.name.to_string()).collect()
+        };
+        Self { takes: names(false), heartbeats: names(true) }
+    }
+
+    /// Why nobody is told through `name`; `None` where somebody is.
+    pub fn refuse(&self, name: &str) -> Option<String> {
+        match name {
+            _ if self.takes.contains(name) => None,
+            _ if self.heartbeats.contains(name) => {
+                Some(format!("names the channel `{name}`, a heartbeat, which takes no messages"))
+            }
+            _ => {
+                let known = there_are(&self.takes.iter().map(String::as_str).collect());
+                Some(format!("names the channel `{}`, which does not exist; {known}", name.escape_default()))
+            }
+        }
+    }
+
+    /// What is wrong with the channels that `rule` names: key, which element, and why.
+    pub fn of_rule(&self, rule: &Rule) -> Vec<(&'static str, usize, String)> {
+        let direct = rule.notify.iter().enumerate().map(|(at, name)| ("notify", at, name));
+        let steps = rule.escalate.iter().enumerate();
+        let later = steps.flat_map(|(at, step)| step.channels.iter().map(move |name| ("escalate", at, name)));
+        direct.chain(later).filter_map(|(key, at, name)| Some((key, at, self.refuse(name)?))).collect()
+    }
+}
+
 /// Says what is wrong with the routes.
 pub fn check(routes: &[Route], channels: &Channels, checker: &mut Checker<'_>) {
     if routes.len() > MOST_ROUTES {
         checker.say(KEY, format!("{} routes, expected at most {MOST_ROUTES}", routes.len()));
     }
-    let commons: Vec<_> = channels.sections().iter().map(|section| section.common()).collect();
-    let takes = commons.iter().filter(|common| common.heartbeat.is_none());
-    let takes: BTreeSet<&str> = takes.map(|common| common.name.as_str()).collect();
+    let takers = Takers::of(channels);
     for (at, route) in routes.iter().enumerate() {
         let mut say = |message: String| checker.say_of(KEY, at, format!("route {} {message}", at + 1));
         if let Err(message) = route.model() {
             say(message);
         }
-        for name in route.channels.iter().flatten().filter(|name| !takes.contains(name.as_str())) {
-            say(match commons.iter().any(|common| common.name.as_str() == name) {
-                true => format!("names the channel `{name}`, a heartbeat, which takes no messages"),
-                false => format!("names the channel `{name}`, which does not exist; {}", there_are(&takes)),
-            });
-        }
+        route.channels.iter().flatten().filter_map(|name| takers.refuse(name)).for_each(&mut say);
         let labels = |label: &&String| *label != EVERY_LABEL && label.is_empty();
         if route.group_by.iter().any(|label| labels(&label)) {
             say(String::from("groups by a label without a name"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use holdfast::base::time::Clock as _;
 use serde_json::{Value, json};
 
@@ -151,4 +152,36 @@ async fn a_replay_says_what_a_rule_would_have_done() {
     assert_eq!((refused.status, refused.problem().as_str()), (400, "bad_parameter"));
     let missing = app.ask(Ask::post("/api/v1/monitoring/rules/none/replay", "application/json", "")).await;
     assert_eq!(missing.problem(), "not_found");
+}
+
+#[tokio::test]
+async fn a_rule_cannot_name_a_channel_that_does_not_exist() {
+    let app = TestApp::start().await;
+    let channel = json!({ "kind": "webhook", "name": "ops", "url": "http://127.0.0.1:9/" }).to_string();
+    let made = app.ask_as_admin(Ask::post("/api/v1/monitoring/channels", "application/json", channel)).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let rule = |notify: &str| {
+        json!({ "name": "hot", "expr": "temperature > 1", "notify": [notify], "escalate": ["5m: ops"] })
+            .to_string()
+    };
+    let refused =
+        app.ask_as_admin(Ask::post("/api/v1/monitoring/rules", "application/json", rule("pager"))).await;
+    let body = refused.json();
+    assert_eq!((refused.status, &body["errors"][0]["pointer"]), (422, &json!("/notify")), "{body}");
+    let detail = body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.ends_with("names the channel `pager`, which does not exist; there are: ops"), "{body}");
+
+    let lint =
+        app.ask_as_admin(Ask::post("/api/v1/monitoring/rules/lint", "application/json", rule("pager"))).await;
+    let body = lint.json();
+    assert_eq!(
+        (&body["valid"], &body["errors"][0]["pointer"]),
+        (&json!(false), &json!("/notify")),
+        "{body}"
+    );
+
+    let made = app.ask_as_admin(Ask::post("/api/v1/monitoring/rules", "application/json", rule("ops"))).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let removed = app.ask_as_admin(Ask::new(Method::DELETE, "/api/v1/monitoring/channels/ops")).await;
+    assert_eq!(removed.status, 422, "a rule names it: {}", removed.text());
 }

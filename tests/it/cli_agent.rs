@@ -129,3 +129,21 @@ async fn rules_are_imported_listed_and_replayed() {
     assert!(replay.output.lines().last().unwrap().starts_with("room=attic"), "{replay:?}");
     assert_eq!(run(&app, &home, &["rules", "replay", "none"], None).await.code, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_shown_whole() {
+    use std::fmt::Write as _;
+    let mut file = String::new();
+    for number in 0..1100 {
+        let _ = write!(file, "[[rule]]\nname = 'own{number}'\nexpr = 'temperature{{n=\"{number}\"}} > 1'\n");
+    }
+    let app = TestApp::with(&file).await;
+    let home = Home::new();
+    let shown = run(&app, &home, &["rules", "ls"], None).await;
+    let own = shown.output.lines().filter(|line| line.starts_with("own")).count();
+    assert_eq!((shown.code, own), (0, 1100), "{}", shown.error);
+    let whole = run(&app, &home, &["rules", "ls", "--json"], None).await.json();
+    let items = whole["items"].as_array().unwrap();
+    assert_eq!(Some(items.len() as u64), whole["total"].as_u64());
+    assert!(whole["next"].is_null() && items.iter().any(|rule| rule["name"] == "own1099"), "{whole}");
+}

@@ -77,6 +77,18 @@ fn every_kind_of_slip_is_one_line_with_its_place_and_exit_78() {
             "h.toml:4:10: key target.http[a].status: 99 ends no request, expected 200 to 599",
         ),
         (
+            "[[channel.file]]\nname = \"log\"\npath = \"/x/log\"\n[[rule]]\nname = \"a\"\nexpr = \"up\"\nnotify = [\"log\", \"pager\"]",
+            "h.toml:7:18: key rule[a].notify: names the channel `pager`, which does not exist; there are: log",
+        ),
+        (
+            "[[rule]]\nname = \"high_cpu\"\nescalate = [\"5m: all\", \"15m: boss\"]",
+            "h.toml:3:24: key rule[high_cpu].escalate: names the channel `boss`, which does not exist; there are none",
+        ),
+        (
+            "[[channel.heartbeat]]\nname = \"beat\"\nurl = \"http://127.0.0.1/\"\n[[rule]]\nname = \"a\"\nexpr = \"up\"\nnotify = [\"beat\"]",
+            "h.toml:7:11: key rule[a].notify: names the channel `beat`, a heartbeat, which takes no messages",
+        ),
+        (
             "[[target.systemd]]\nname = \"a\"\nunit = \"--all\"",
             "h.toml:3:8: key target.systemd[a].unit: `--all` is not the name of a unit",
         ),

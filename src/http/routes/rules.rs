@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use crate::base::id::RuleName;
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
+use crate::config::route::Takers;
 use crate::config::rule::{self, Recording, RuleSection};
 use crate::engine::alerting::RuleView;
 use crate::engine::settings::Author;
@@ -369,13 +370,23 @@ struct Linted {
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
     responses((status = 200, body = Linted))
 )]
-async fn lint(_: Access<MonitoringRead>, ApiJson(body): ApiJson<Body>) -> Result<Json<Linted>, Problem> {
+async fn lint(
+    _: Access<MonitoringRead>,
+    State(app): State<AppState>,
+    ApiJson(body): ApiJson<Body>,
+) -> Result<Json<Linted>, Problem> {
     let section: RuleSection =
         crate::http::extract::from_json(&serde_json::to_vec(&body).unwrap_or_default())?;
     let mut errors = Vec::new();
     let mut wrong = |_: &RuleName, key: &str, detail: String| {
         errors.push(Fault { pointer: format!("/{}", key.replace('.', "/")), detail });
     };
-    rule::rules(std::slice::from_ref(&section), &mut wrong);
+    let (rules, _) = rule::rules(std::slice::from_ref(&section), &mut wrong);
+    let config = app.services.settings.config();
+    let takers = Takers::of(&config.channel);
+    for of in rules.iter().filter(|of| of.rule.name == section.name.as_str()) {
+        let faults = takers.of_rule(&of.rule).into_iter();
+        errors.extend(faults.map(|(key, _, detail)| Fault { pointer: format!("/{key}"), detail }));
+    }
     Ok(Json(Linted { valid: errors.is_empty(), errors }))
 }
