@@ -174,11 +174,7 @@ async fn a_rule_cannot_name_a_channel_that_does_not_exist() {
     let lint =
         app.ask_as_admin(Ask::post("/api/v1/monitoring/rules/lint", "application/json", rule("pager"))).await;
     let body = lint.json();
-    assert_eq!(
-        (&body["valid"], &body["errors"][0]["pointer"]),
-        (&json!(false), &json!("/notify")),
-        "{body}"
-    );
+    assert_eq!((&body["valid"], &body["errors"][0]["pointer"]), (&json!(false), &json!("/notify")), "{body}");
 
     let made = app.ask_as_admin(Ask::post("/api/v1/monitoring/rules", "application/json", rule("ops"))).await;
     assert_eq!(made.status, 201, "{}", made.text());

@@ -2,7 +2,9 @@
 //! until their time is over or their sender ends them.
 //!
 //! Raised again while it is active, an event is the same alert with the same id, as senders
-//! of alerts expect who repeat theirs every minute. When it ends is a wall time that its
+//! of alerts expect who repeat theirs every minute. What was resolved by hand is kept until
+//! its time is over, so that its sender does not bring it back; where there is no room, the
+//! oldest of those gives way to news. When it ends is a wall time that its
 //! sender meant; the wait for it is measured on the monotonic clock from when it was said,
 //! so that a jump ends nothing. One would get it wrong by letting a repeated event undo a
 //! manual resolve: that holds until the event was over once.
@@ -70,7 +72,7 @@ impl Events {
     /// Begins an event, or brings an active one up to date. `id` names a new one.
     ///
     /// # Errors
-    /// [`Full`]; what is active stays.
+    /// [`Full`] of events that nobody resolved; what is active stays.
     pub fn raise(
         &mut self,
         raise: Raise,
@@ -81,21 +83,32 @@ impl Events {
             return Ok(self.end(&raise.key, now));
         }
         let ends = deadline(Some(raise.expires_at), now.wall, now).unwrap_or(now.mono);
-        let room = self.active.len() < self.most;
+        let mut changes = Vec::new();
+        if self.active.len() >= self.most && !self.active.contains_key(raise.key.as_str()) {
+            changes.push(self.make_room(now).ok_or(Full(self.most))?);
+        }
         match self.active.entry(Box::from(raise.key.as_str())) {
             Entry::Occupied(mut known) => {
                 let event = known.get_mut();
                 event.ends = ends;
                 Ok(update(&mut event.live, raise, now))
             }
-            Entry::Vacant(_) if !room => Err(Full(self.most)),
             Entry::Vacant(place) => {
                 let mut live = begin(raise, now, id());
-                let change = live.told(now, Happening::Fired, None, None);
+                changes.push(live.told(now, Happening::Fired, None, None));
                 place.insert(Event { live, ends });
-                Ok(vec![change])
+                Ok(changes)
             }
         }
+    }
+
+    /// Lets go of the event that was resolved by hand the longest time ago, if there is one.
+    fn make_room(&mut self, now: Now) -> Option<Change> {
+        let held = self.active.iter().filter(|(_, event)| event.live.is_held());
+        let resolved_at = |event: &Event| event.live.alert.manual.as_ref().map(|manual| manual.at);
+        let oldest = held.min_by_key(|(_, event)| resolved_at(event))?;
+        let key = oldest.0.clone();
+        self.active.remove(&key).map(|mut event| event.live.release(now))
     }
 
     /// Its sender says that it is over.

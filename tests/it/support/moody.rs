@@ -71,7 +71,12 @@ impl Moody {
 fn serve(mut stream: TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let (mut id, mut length, mut line) = (String::new(), 0, String::new());
-    while reader.read_line(&mut line).ok()? > 2 {
+    loop {
+        match reader.read_line(&mut line).ok()? {
+            0 => return None,
+            1 | 2 => break,
+            _ => {}
+        }
         let (name, value) = line.split_once(':').unwrap_or_default();
         match name.to_ascii_lowercase().as_str() {
             "webhook-id" => id = value.trim().to_owned(),

@@ -119,3 +119,24 @@ fn a_restart_keeps_events_and_there_is_a_bound() {
     assert_eq!(stage.alert().key, "y");
     assert_eq!(stage.raise("y", Severity::High, 0), Ok(steps(&[Happening::Resolved])));
 }
+
+#[test]
+fn what_was_resolved_by_hand_takes_no_room_from_news() {
+    let mut stage = Stage::new();
+    stage.raise("x", Severity::High, 600).unwrap();
+    stage.raise("y", Severity::High, 600).unwrap();
+    for id in ["e2", "e1"] {
+        let now = stage.wait(1).now;
+        stage.events.command(id, resolve(), now).unwrap();
+    }
+    assert_eq!(stage.raise("x", Severity::High, 700), Ok(vec![News::Touched]), "there is room for itself");
+    let made = stage.raise("z", Severity::High, 600).unwrap();
+    assert_eq!(made, [News::Touched, News::Step(Happening::Fired)]);
+    let held = |stage: &Stage, key: &str| {
+        stage.events.alerts().any(|alert| alert.key == key && alert.manual.is_some())
+    };
+    assert!(held(&stage, "x") && !held(&stage, "y"), "the first that was resolved is let go");
+    assert_eq!(stage.raise("x", Severity::High, 700), Ok(vec![]), "still held");
+    stage.raise("y", Severity::High, 600).unwrap();
+    assert_eq!(stage.raise("x", Severity::High, 600), Err(Full(2)), "both fire");
+}
