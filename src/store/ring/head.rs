@@ -318,12 +318,16 @@ impl Head {
 
     /// The oldest hour with samples that is over and not in the file.
     pub fn closed_hour(&self, now: Timestamp) -> Option<Hour> {
+        let hour = Hour::of(Timestamp(self.oldest_held()?));
+        (hour.end().millis().saturating_add(GRACE_MS) <= now.millis()).then_some(hour)
+    }
+
+    /// Time of the oldest sample that is in no hour of the file, ms.
+    fn oldest_held(&self) -> Option<i64> {
         let after = self.compacted_through.saturating_add(1);
         let sealed = self.streams.iter().flat_map(|stream| stream.segments.iter());
         let sealed = sealed.filter(|segment| segment.last >= after).map(|segment| segment.first.max(after));
-        let open = self.streams.iter().filter_map(Stream::open_first);
-        let hour = Hour::of(Timestamp(sealed.chain(open).min()?));
-        (hour.end().millis().saturating_add(GRACE_MS) <= now.millis()).then_some(hour)
+        sealed.chain(self.streams.iter().filter_map(Stream::open_first)).min()
     }
 
     /// The samples of an hour, for [`super::encode_hour`]. From here on no
@@ -469,9 +473,10 @@ impl Head {
         held
     }
 
-    /// Forgets series without a sample since `before`; their index rows go.
+    /// Forgets series without a sample since `before`; their index rows go. Those stay whose
+    /// samples are still to become hours: nobody could tell what they are of.
     pub fn retire(&mut self, before: Timestamp) -> Vec<SeriesId> {
-        self.index.retire(before.millis())
+        self.index.retire(before.millis().min(self.oldest_held().unwrap_or(i64::MAX)))
     }
 
     pub fn stats(&self) -> HeadStats {

@@ -218,3 +218,25 @@ fn a_killed_run_gets_its_last_ticks_back_from_the_tail() {
     block(store.close(0)).unwrap();
     assert_eq!(std::fs::read_dir(dir.path().join("tail")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_series_that_fell_silent_keeps_what_no_hour_holds_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, clock) = (options(&dir.path().join("holdfast.redb")), clock());
+    let (store, _) = open(&options, &clock);
+    append(&store, START + SECOND, 2, 1.0);
+    // Nothing is flushed for hours, as when the disk is full.
+    for minute in 1..=150 {
+        clock.advance(Duration::from_secs(60));
+        append(&store, START + minute * 60 * SECOND, 1, 1.0);
+    }
+    for _ in 0..2 {
+        block(store.flush(0)).unwrap();
+    }
+    let answer = query(&store, START + SECOND, START + SECOND, 60 * SECOND).unwrap();
+    assert_eq!(answer.series.len(), 2);
+    block(store.close(0)).unwrap();
+    let (store, _) = open(&options, &clock);
+    let answer = query(&store, START + SECOND, START + SECOND, 60 * SECOND).unwrap();
+    assert_eq!(answer.series.len(), 2);
+}

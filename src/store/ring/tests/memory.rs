@@ -176,6 +176,8 @@ fn idle_series_leave_the_index_when_asked() {
     let mut rig = Rig::new();
     rig.tick("host", START + 1000, &[("old", 1.0), ("young", 1.0)]);
     rig.tick("host", START + 3 * HOUR_MS, &[("young", 1.0)]);
+    assert!(rig.head.retire(Timestamp(START + HOUR_MS)).is_empty(), "its sample is in no hour yet");
+    rig.compact(START + 3 * HOUR_MS);
     assert_eq!(rig.head.retire(Timestamp(START + HOUR_MS)), [SeriesId(0)]);
     assert!(rig.head.latest("old").is_none());
     rig.tick("host", START + 4 * HOUR_MS, &[("young", 2.0), ("old", 9.0)]);
