@@ -61,10 +61,8 @@ impl Recorder {
 
     fn write(&self, record: &ProbeRecord, frame: &mut Frame) {
         let (target, kind) = (("target", self.target.as_str()), ("kind", self.kind));
-        let success = |class: OutcomeClass| f64::from(u8::from(class == OutcomeClass::Ok));
+        write_success(record, frame);
         frame
-            .gauge("probe_success", "Displays whether or not the probe was a success")
-            .push(&[kind, target], success(record.class))
             .gauge("probe_duration_seconds", "Returns how long the probe took to complete in seconds")
             .push(&[kind, target], record.latency_ms / 1000.0);
         frame.gauge("holdfast_probe_operation_success", "Whether the operation of the last probe went well.");
@@ -94,6 +92,18 @@ impl Recorder {
             )
             .push(&[kind, target], self.reconnects as f64);
     }
+}
+
+fn success(class: OutcomeClass) -> f64 {
+    f64::from(u8::from(class == OutcomeClass::Ok))
+}
+
+/// Appends whether the probe of `record` went well.
+pub fn write_success(record: &ProbeRecord, frame: &mut Frame) {
+    let labels = [("kind", record.kind.as_str()), ("target", record.target.as_str())];
+    frame
+        .gauge("probe_success", "Displays whether or not the probe was a success")
+        .push(&labels, success(record.class));
 }
 
 #[cfg(test)]

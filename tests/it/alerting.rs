@@ -45,6 +45,20 @@ async fn an_alert_rises_falls_and_ends_as_one() {
 }
 
 #[tokio::test]
+async fn channels_that_are_told_at_once_do_not_wait_for_each_other() {
+    // What became of a message is stored while the alerts are locked: whoever looks for the
+    // next one meanwhile must let that go on.
+    let channels: String =
+        ["a", "b", "c"].map(|name| format!("[[channel.console]]\nname = '{name}'\n")).concat();
+    let app = TestApp::with(&format!("{channels}{RULE}")).await;
+    app.at(60.0).await;
+    app.clock.advance(Duration::from_secs(60));
+    app.deliver().await;
+    let sent = app.get("/api/v1/monitoring/deliveries?state=delivered").await.json();
+    assert_eq!(sent["total"], 3, "{sent}");
+}
+
+#[tokio::test]
 async fn a_text_may_ask_for_other_series() {
     let rules = "[[rule]]\nname = 'hot'\nexpr = 'temperature > 50'\n\
                  title = '{{ with printf \"fan{room=%q}\" $labels.room | query }}{{ . | first | value }} rpm{{ end }}'\n\

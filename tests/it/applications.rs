@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use holdfast::base::time::Clock as _;
 use holdfast::model::alert::AlertState;
 
 use super::support::app::TestApp;
@@ -122,4 +123,31 @@ async fn slow_and_failing_operations_are_alerts_with_levels() {
     let well = async |app: &TestApp| app.report("/events/operation", &operation("shop", 40.0, true)).await;
     app.pass(600, well).await;
     assert_eq!(app.firing(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_few_jobs_of_a_new_name_are_not_counted_as_many() {
+    let app = TestApp::with("").await;
+    let finished = |failure: f64, success: f64| {
+        let series = |result, value| {
+            let labels: [(&str, &str); 2] = [("name", "nightly"), ("result", result)];
+            (labels, value)
+        };
+        let all = [series("failure", failure), series("success", success)];
+        let all = all
+            .each_ref()
+            .map(|(labels, value)| ("holdfast_tasks_finished_total", labels.as_slice(), *value));
+        app.sample(app.clock.now(), &all);
+    };
+    finished(0.0, 0.0);
+    app.clock.advance(Duration::from_secs(1));
+    finished(3.0, 4.0);
+    app.clock.advance(Duration::from_millis(600));
+    app.round().await;
+    assert_eq!(app.firing(), ["task_failure medium"], "seven are not ten");
+    app.clock.advance(Duration::from_secs(15));
+    finished(4.0, 6.0);
+    app.clock.advance(Duration::from_secs(5));
+    app.round().await;
+    assert_eq!(app.firing(), ["job_failure_rate medium", "task_failure medium"]);
 }

@@ -12,6 +12,7 @@ use holdfast::engine::prober::{Keeper, Prober};
 use holdfast::logic::breaker::Settings;
 use holdfast::model::access::Scope;
 use holdfast::model::breaker::{BreakerReason, BreakerState, BreakerView};
+use holdfast::model::frame::Frame;
 use holdfast::model::probe::OutcomeClass::{Alive, Hard, Ok as Fine, Soft};
 use holdfast::model::target::TargetStatus;
 use holdfast::runtime::breaker::Breaker;
@@ -85,6 +86,8 @@ struct Nowhere;
 
 impl Keeper for Nowhere {
     fn keep(&self, _stream: &str, _at: Timestamp, _probed: &Probed) {}
+
+    fn state(&self, _stream: &str, _at: Timestamp, _frame: &Frame) {}
 }
 
 /// A prober of one target, as in the agent.

@@ -220,8 +220,9 @@ impl Dispatcher {
         *self.inner.plans.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plans);
     }
 
-    /// Channels that are owed a message, how long no other is, and what ended meanwhile. Deliveries go on while this waits for the alerts: one of them may be the
-    /// one that has them locked, and would keep them so for ever.
+    /// Channels that are owed a message, how long no other is, and what ended meanwhile.
+    /// Deliveries go on while this waits for the alerts: one of them may be the one that has
+    /// them locked, and would keep them so for ever.
     async fn look(
         &self,
         pauses: BTreeMap<String, Monotonic>,

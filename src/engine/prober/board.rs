@@ -9,15 +9,17 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
-use super::{Keeper, ProbeNowError};
+use super::{Keeper, ProbeNowError, breaker_series};
 use crate::base::time::{Clock, Timestamp};
 use crate::logic::breaker::Settings;
 use crate::model::event::EventType;
+use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
 use crate::runtime::breaker::Breaker;
 use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
+use crate::targets::record::write_success;
 use crate::targets::{Plan, Probed};
 
 /// Probes on demand that may wait for one target.
@@ -142,6 +144,18 @@ impl Board {
     /// Forgets the breakers of targets that are no longer configured.
     pub fn forget_others(&self, configured: &BTreeSet<&str>) {
         self.breakers.keep_only(configured);
+    }
+
+    /// Says again at `at` what the last probe of a target found, and how its breaker is.
+    pub fn restate(&self, started: &Started, at: Timestamp) {
+        let slots = self.lock();
+        let name = &started.plan.name;
+        let current = slots.by_name.get(name.as_str()).filter(|slot| slot.number == started.number);
+        let Some(record) = current.and_then(|slot| slot.status.last.as_ref()) else { return };
+        let mut frame = Frame::new();
+        write_success(record, &mut frame);
+        breaker_series::write(&started.breaker.view(), started.plan.kind, name, &mut frame);
+        self.keeper.state(&format!("{}/{name}", started.plan.kind), at, &frame);
     }
 
     /// Takes the result of the worker `started`, unless it was replaced meanwhile.

@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use self::board::Board;
 use crate::base::time::Timestamp;
 use crate::config::Config;
+use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
 use crate::runtime::breakers::Breakers;
@@ -37,12 +38,19 @@ use crate::targets::{self, Plan, Probed, Surroundings};
 pub trait Keeper: Send + Sync + 'static {
     /// Takes a probe of the source `stream` (`postgres/pg1`). Must not wait.
     fn keep(&self, stream: &str, at: Timestamp, probed: &Probed);
+
+    /// Takes what still holds of the last probe of `stream`. Must not wait.
+    fn state(&self, stream: &str, at: Timestamp, frame: &Frame);
 }
 
 impl Keeper for Store {
     fn keep(&self, stream: &str, at: Timestamp, probed: &Probed) {
         self.append(stream, at, &probed.frame);
         self.record_probe(&probed.record);
+    }
+
+    fn state(&self, stream: &str, at: Timestamp, frame: &Frame) {
+        self.append(stream, at, frame);
     }
 }
 

@@ -19,6 +19,8 @@ impl Keeper for List {
         assert!(!probed.frame.is_empty());
         self.0.lock().unwrap().push((stream.to_owned(), at));
     }
+
+    fn state(&self, _stream: &str, _at: Timestamp, _frame: &Frame) {}
 }
 
 struct Running {

@@ -5,7 +5,9 @@
 //! operation at the probe's own pace, which counts nothing and may find the target
 //! back before the breaker's time. While half open the cycles follow each other
 //! quickly, because a breaker whose only callers are probes would else wait for ever
-//! for its second success.
+//! for its second success. A series whose last sample is five minutes old is gone for
+//! whoever asks, so a target that is probed more seldom would be neither up nor down
+//! between two probes: what the last one found is said again meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ use crate::targets::{Depth, Probed, Target};
 const GRACE: Duration = Duration::from_secs(5);
 /// Longest pause between two probes while half open; with a short timeout half of that.
 const TRYING: Duration = Duration::from_secs(2);
+
+/// What the last probe found is said again this often: twice within the look-back.
+const RESTATED: Duration = Duration::from_secs(120);
 
 /// Probes at once and then by schedule until `stop` or until the target is removed.
 pub async fn run(started: Started, board: Arc<Board>, stop: CancellationToken) -> TaskResult {
@@ -55,7 +60,9 @@ async fn probe_forever(started: Started, board: Arc<Board>) -> TaskResult {
         let trying = started.breaker.state() == BreakerState::HalfOpen;
         let pause = if trying { wait.min(TRYING).min(started.plan.timeout / 2) } else { wait };
         due = tokio::select! {
-            () = tokio::time::sleep(pause) => (pause == wait).then_some(next),
+            () = rest(pause, || board.restate(&started, schedule.stamp(clock.now(), None))) => {
+                (pause == wait).then_some(next)
+            }
             request = requests.recv() => {
                 waiting.extend(request);
                 None
@@ -66,6 +73,17 @@ async fn probe_forever(started: Started, board: Arc<Board>) -> TaskResult {
             waiting.push(request);
         }
     }
+}
+
+/// Waits, and calls `restate` every [`RESTATED`] on the way.
+async fn rest(pause: Duration, mut restate: impl FnMut()) {
+    let mut left = pause;
+    while left > RESTATED {
+        tokio::time::sleep(RESTATED).await;
+        left -= RESTATED;
+        restate();
+    }
+    tokio::time::sleep(left).await;
 }
 
 async fn probe(
@@ -152,10 +170,19 @@ mod tests {
         }
     }
 
-    struct Nowhere;
+    /// Keeps what was said again.
+    #[derive(Default)]
+    struct Restated(std::sync::Mutex<Vec<(Timestamp, String)>>);
 
-    impl Keeper for Nowhere {
+    impl Keeper for Restated {
         fn keep(&self, _stream: &str, _at: Timestamp, _probed: &Probed) {}
+
+        fn state(&self, stream: &str, at: Timestamp, frame: &Frame) {
+            let value = |key: &str| frame.iter().find(|sample| sample.key == key).unwrap().value;
+            let up = value("probe_success{kind=\"postgres\",target=\"pg1\"}");
+            let open = value("holdfast_breaker_open{kind=\"postgres\",target=\"pg1\"}");
+            self.0.lock().unwrap().push((at, format!("{stream} {up} {open}")));
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -169,10 +196,10 @@ mod tests {
         };
         let section = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
         let config: Config = toml::from_str(section).unwrap();
-        let shown = tokio::sync::watch::Sender::default();
+        let (shown, kept) = (tokio::sync::watch::Sender::default(), Arc::new(Restated::default()));
         let statuses = shown.subscribe();
         let breakers = Breakers::new(clock.clone(), BTreeMap::new());
-        let board = Board::new(clock.clone(), Arc::new(Nowhere), Bus::new(clock, 4), breakers, shown);
+        let board = Board::new(clock.clone(), kept.clone(), Bus::new(clock, 4), breakers, shown);
         let started = board.reconcile(&plans(&config, &surroundings)).remove(0);
         let (answer, answered) = tokio::sync::oneshot::channel();
         let mut target = Hanging;
@@ -182,5 +209,20 @@ mod tests {
         assert_eq!((status.class, status.probes, status.failed), (Some(OutcomeClass::Hard), 1, 1));
         let record = answered.await.unwrap();
         assert_eq!((record.at, record.operations[0].code.as_str()), (Timestamp(1_000), "timeout"));
+
+        board.restate(&started, Timestamp(2_000));
+        let said = kept.0.lock().unwrap().clone();
+        assert_eq!(said, [(Timestamp(2_000), String::from("postgres/pg1 0 0"))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_is_seldom_probed_is_spoken_of_within_the_look_back() {
+        for (minutes, expected) in [(1, vec![]), (2, vec![]), (5, vec![2, 4]), (7, vec![2, 4, 6])] {
+            let began = tokio::time::Instant::now();
+            let mut said = Vec::new();
+            rest(Duration::from_secs(minutes * 60), || said.push(began.elapsed().as_secs() / 60)).await;
+            assert_eq!(said, expected);
+            assert_eq!(began.elapsed().as_secs() / 60, minutes);
+        }
     }
 }

@@ -34,6 +34,7 @@ use holdfast::runtime::bus::Bus;
 use holdfast::runtime::supervisor::{Phase, Policy, Supervisor};
 use holdfast::store::{Change, Store, StoreOptions, Write};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Ask};
 
@@ -203,6 +204,26 @@ impl TestApp {
     pub async fn round(&self) {
         let rounds = self.rounds().await;
         assert!(self.alerting().round(rounds).await.is_some());
+    }
+
+    /// Sends what is due until nothing waits; at most for 20 s.
+    pub async fn deliver(&self) {
+        let dispatcher = self.dispatcher.get().unwrap().clone();
+        let mut outbox = self.alerting().subscribe_outbox();
+        let done = async {
+            while !self.alerting().outbox().await.is_empty() {
+                outbox.changed().await.unwrap();
+            }
+        };
+        let sending = dispatcher.run(self.settings.subscribe(), CancellationToken::new());
+        let both = async {
+            tokio::select! {
+                biased;
+                ended = sending => panic!("the dispatcher ended: {ended:?}"),
+                () = done => {}
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("everything is sent");
     }
 
     /// The rules of the configuration that is in force, ready to be evaluated.
