@@ -195,3 +195,49 @@ async fn a_rule_cannot_name_a_channel_that_does_not_exist() {
     let removed = app.ask_as_admin(Ask::new(Method::DELETE, "/api/v1/monitoring/channels/ops")).await;
     assert_eq!(removed.status, 422, "a rule names it: {}", removed.text());
 }
+
+#[tokio::test]
+async fn what_a_rule_says_of_tokens_and_passwords_is_no_secret() {
+    let app = TestApp::start().await;
+    let rule = json!({
+        "name": "secret_token_age", "expr": "token_age > 1",
+        "labels": { "token": "blue", "password_kind": "{{ $labels.secret }}" },
+        "annotations": { "secret_hint": "the token {{ $labels.secret }} is old", "summary": "old" },
+        "override": { "token": { "match": { "secret": "spare" }, "enabled": false } },
+    });
+    let made =
+        app.ask_as_admin(Ask::post("/api/v1/monitoring/rules", "application/json", rule.to_string())).await;
+    let shown = made.json();
+    assert_eq!(made.status, 201, "{shown}");
+    for key in ["labels", "annotations"] {
+        assert_eq!(shown["config"][key], rule[key], "{shown}");
+    }
+    let change = Ask::patch(
+        "/api/v1/monitoring/rules/secret_token_age",
+        &json!({
+            "labels": { "token": "green", "password_kind": "{{ $labels.secret }}" },
+            "annotations": { "password": "none", "secret_hint": "the token {{ $labels.secret }} is old" },
+        }),
+    );
+    let changed = app.ask_as_admin(change).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let config = app.ask_as_admin(Ask::get("/api/v1/config")).await;
+    let drift = app.ask_as_admin(Ask::get("/api/v1/config/diff")).await;
+    for text in [config.text(), drift.text(), changed.text()] {
+        assert!(text.contains("green") && text.contains("spare") && !text.contains("***"), "{text}");
+    }
+
+    app.clock.advance(Duration::from_secs(1));
+    let series = |secret| ("token_age", [("secret", secret)], 9.0);
+    let series = ["session", "spare"].map(series);
+    let series = series.each_ref().map(|(name, labels, value)| (*name, labels.as_slice(), *value));
+    app.sample(app.clock.now(), &series);
+    app.round().await;
+    let alerts = app.get("/api/v1/monitoring/alerts").await.json();
+    let alert = &alerts["alerts"][0];
+    assert_eq!(alerts["total"], 1, "{alerts}");
+    assert_eq!((&alert["labels"]["token"], &alert["labels"]["secret"]), (&json!("green"), &json!("session")));
+    assert_eq!(alert["labels"]["password_kind"], "session", "{alert}");
+    assert_eq!(alert["annotations"]["password"], "none", "{alert}");
+    assert_eq!(alert["annotations"]["secret_hint"], "the token session is old", "{alert}");
+}
