@@ -65,7 +65,7 @@ async fn a_collection_is_imported_and_evaluated() {
         app.clock.advance(Duration::from_secs(60));
     }
     for shown in app.get("/api/v1/monitoring/rules?limit=1000").await.json()["items"].as_array().unwrap() {
-        assert_ne!(shown["health"], "error", "{shown}");
+        assert!(shown["health"] == "ok" || shown["enabled"] == false, "{shown}");
     }
     let alerts = app.get("/api/v1/monitoring/alerts").await.json();
     let title = |rule: &str| {

@@ -20,7 +20,7 @@ use crate::base::time::Timestamp;
 use crate::base::units::Span;
 use crate::config::route::Takers;
 use crate::config::rule::{self, Recording, RuleSection};
-use crate::engine::alerting::RuleView;
+use crate::engine::alerting::{RuleHealth, RuleView};
 use crate::engine::settings::Author;
 use crate::http::auth::{Access, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
@@ -87,6 +87,14 @@ pub struct RuleBody {
     active: usize,
 }
 
+fn word(health: &RuleHealth) -> &'static str {
+    match (&health.error, health.last_at) {
+        (Some(_), _) => "error",
+        (None, Some(_)) => "ok",
+        (None, None) => "unknown",
+    }
+}
+
 fn text(rule: &Rule, view: &RuleView, active: usize) -> RuleBody {
     let (op, levels, clear_margin) = match &rule.judgement {
         Judgement::Prometheus { .. } => (None, Vec::new(), None),
@@ -120,11 +128,7 @@ fn text(rule: &Rule, view: &RuleView, active: usize) -> RuleBody {
         runbook: rule.runbook.clone(),
         enabled: rule.enabled,
         overrides: view.of.variants.len(),
-        health: match (&view.health.error, view.health.last_at) {
-            (Some(_), _) => "error",
-            (None, Some(_)) => "ok",
-            (None, None) => "unknown",
-        },
+        health: word(&view.health),
         error: view.health.error.clone(),
         last_evaluation: view.health.last_at,
         instances: view.health.instances,
@@ -132,7 +136,7 @@ fn text(rule: &Rule, view: &RuleView, active: usize) -> RuleBody {
     }
 }
 
-fn recording(one: &Recording) -> RuleBody {
+fn recording(one: &Recording, health: &RuleHealth) -> RuleBody {
     RuleBody {
         name: one.name.clone(),
         kind: "record",
@@ -152,10 +156,10 @@ fn recording(one: &Recording) -> RuleBody {
         runbook: None,
         enabled: true,
         overrides: 0,
-        health: "unknown",
-        error: None,
-        last_evaluation: None,
-        instances: 0,
+        health: word(health),
+        error: health.error.clone(),
+        last_evaluation: health.last_at,
+        instances: health.instances,
         active: 0,
     }
 }
@@ -169,7 +173,9 @@ async fn bodies(app: &App) -> Result<Vec<RuleBody>, Problem> {
     let views = alerting.rules().await;
     let mut all: Vec<RuleBody> =
         views.iter().map(|view| text(&view.of.rule, view, count(&view.of.rule.name))).collect();
-    all.extend(alerting.recordings().iter().map(recording));
+    let (health, unknown) = (alerting.recorders(), RuleHealth::default());
+    let recordings = alerting.recordings();
+    all.extend(recordings.iter().map(|one| recording(one, health.get(&one.name).unwrap_or(&unknown))));
     Ok(all)
 }
 
