@@ -1,0 +1,216 @@
+//! Random schedules: a seed says what the group is like, what goes wrong and when.
+
+use std::time::Duration;
+
+use holdfast::base::id::Name;
+use holdfast::logic::failover::{Command, Settings};
+use holdfast::model::failover::group::Mode;
+
+use crate::faults::{Fault, defaults};
+use crate::node::{Host, MS, SECOND, Time};
+use crate::random::Random;
+use crate::world::{Ev, Setup, World};
+
+/// Faults are over by then; what follows is the wait until all is well.
+const FAULTS_UNTIL: Time = 14 * SECOND;
+const SETTLE: Time = 150 * SECOND;
+
+pub fn setup(random: &mut Random) -> Setup {
+    let servers = random.pick(&[2, 3, 3, 3, 3, 4]);
+    let mut settings = defaults(servers);
+    let mut sync_names = String::new();
+    match random.below(20) {
+        0 | 1 => settings.switch = true,
+        2..=11 => sync_names = sync_setting(random, servers),
+        12 => {
+            sync_names = sync_setting(random, servers);
+            settings.sync = true;
+        }
+        13 => {
+            settings.fenced = true;
+            settings.fence_hook = true;
+        }
+        _ => {}
+    }
+    shape(random, &mut settings);
+    Setup {
+        servers,
+        settings,
+        sync_names,
+        serial: random.chance(50),
+        steady_writes: random.chance(60),
+        writers: 1,
+        direct: usize::from(random.chance(50)),
+        pause: random.pick(&[40, 100, 250]) * MS,
+        retry: random.pick(&[100, 100, 1000, 5000]) * MS,
+        receiver_timeout: random.pick(&[3, 60]) * SECOND,
+        eager_history: random.chance(50),
+    }
+}
+
+fn shape(random: &mut Random, settings: &mut Settings) {
+    settings.mode = random.pick(&[
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Auto,
+        Mode::Manual,
+        Mode::Router,
+    ]);
+    settings.cooldown = Duration::from_secs(random.pick(&[0, 3, 10, 600]));
+    settings.max_per_day = random.pick(&[1, 2, 2, 8]) as u32;
+    settings.path_hold = Duration::from_secs(random.pick(&[2, 5, 15]));
+    settings.restart_grace = Duration::from_secs(random.pick(&[2, 10, 10]));
+    settings.allow_path_failover = random.chance(30);
+    settings.rejoin_hook = random.chance(40);
+    settings.fence_hook |= random.chance(10);
+    settings.fence_on_return = random.chance(30);
+    settings.failover_on_read_only = random.chance(20);
+    settings.max_lag = random.pick(&[300, 1 << 20, 1 << 20]);
+    settings.interval = Duration::from_millis(random.pick(&[250, 500, 1000]));
+}
+
+fn sync_setting(random: &mut Random, servers: usize) -> String {
+    let names: Vec<_> = (2..=servers).map(|at| format!("n{at}")).collect();
+    let quorum = random.between(1, names.len() as u64);
+    match random.below(4) {
+        0 => format!("FIRST {quorum} ({})", names.join(", ")),
+        1 if servers > 2 => format!("ANY 1 ({})", names[..names.len() - 1].join(", ")),
+        _ => format!("ANY {quorum} ({})", names.join(", ")),
+    }
+}
+
+/// Some times are more interesting than others: faults like company.
+fn moment(random: &mut Random, last: Time) -> Time {
+    if last > 0 && random.chance(60) {
+        return last + random.pick(&[1, 20, 80, 300, 1200, 4000]) * MS + random.below(60 * MS);
+    }
+    random.between(200 * MS, FAULTS_UNTIL)
+}
+
+pub fn plan(random: &mut Random, setup: &Setup) -> Vec<(Time, Fault)> {
+    let mut plan = Vec::new();
+    let mut last = 0;
+    for _ in 0..random.between(1, 6) {
+        last = moment(random, last).min(FAULTS_UNTIL + SECOND);
+        plan.push((last, fault(random, setup)));
+    }
+    plan
+}
+
+/// Mostly the first server, which is the primary to begin with.
+fn server(random: &mut Random, servers: usize) -> Host {
+    if random.chance(50) { 0 } else { random.index(servers) }
+}
+
+fn fault(random: &mut Random, setup: &Setup) -> Fault {
+    let servers = setup.servers;
+    let host = server(random, servers);
+    let time = random.pick(&[300, 1500, 3000, 6000, 20_000]) * MS;
+    match random.below(100) {
+        0..=17 => Fault::Kill(host),
+        18..=25 => Fault::Start(host),
+        26..=31 => Fault::Restart {
+            host,
+            down: random.between(50, 2000) * MS,
+            recovery: random.between(10, 3000) * MS,
+        },
+        32..=39 => Fault::Hang(host, time),
+        40..=43 => Fault::PowerOff(host),
+        44..=52 => link(random, servers, time),
+        53..=55 => Fault::Isolate(time),
+        56..=57 => Fault::DiskFull(host, time),
+        58 => Fault::TooManyClients(host, time),
+        59..=60 => Fault::ReplayPause(host, time),
+        61..=62 => Fault::Slow(random.index(servers), random.index(servers), random.pick(&[50, 700]) * MS),
+        63..=64 => Fault::Burst(random.pick(&[2_000, 600_000, 3_000_000])),
+        65..=69 => Fault::AgentCrash(random.between(50, 3000) * MS),
+        70..=72 => Fault::AgentStall(random.pick(&[300, 1200, 2500, 8000]) * MS),
+        73..=75 => Fault::CommitsFail(random.between(1, 3) as u32),
+        76 => Fault::StoreOlder(random.index(12) + 1, random.chance(50)),
+        77 => Fault::StoreEmpty(random.chance(50)),
+        78..=91 => Fault::Command(command(random, servers)),
+        92..=93 => Fault::PromoteByHand(host),
+        94..=96 => Fault::RewindByHand(host),
+        97 => Fault::SyncEdit(sync_setting(random, servers)),
+        98 => Fault::WallJump(random.pick(&[-3_600_000, -2000, 2000, 3_600_000])),
+        _ => {
+            let mut settings = setup.settings.clone();
+            shape(random, &mut settings);
+            Fault::Settings(Box::new(settings))
+        }
+    }
+}
+
+fn link(random: &mut Random, servers: usize, time: Time) -> Fault {
+    let ends = [0, random.index(servers), servers, servers, servers + 1];
+    let (from, to) = (random.pick(&ends), random.pick(&ends));
+    if from == to { Fault::Block(servers, 0, time) } else { Fault::Block(from, to, time) }
+}
+
+fn command(random: &mut Random, servers: usize) -> Command {
+    let member = |random: &mut Random| Name::new(format!("n{}", random.index(servers) + 1)).expect("a name");
+    let to = random.chance(50).then(|| member(random));
+    match random.below(14) {
+        0..=5 => Command::Switchover { to },
+        6..=7 => Command::Failover { to, force: false, accept_data_loss: false },
+        8 => Command::Failover { to, force: true, accept_data_loss: true },
+        9..=10 => Command::Pause { until: None },
+        11 => Command::Resume,
+        12 => Command::Unfence { member: member(random) },
+        _ => Command::Disable,
+    }
+}
+
+/// One schedule; the broken promise, if there is one.
+pub fn run(seed: u64, traced: bool) -> (World, Option<String>) {
+    let mut random = Random::new(seed);
+    let setup = setup(&mut random);
+    let plan = plan(&mut random, &setup);
+    let mut world = World::new(seed, setup, traced);
+    if random.chance(40) {
+        let first = random.between(0, 60);
+        world.agent.crash_at = (0..random.between(1, 2)).map(|_| first + random.below(12)).collect();
+    }
+    world.agent.slow_commits = random.chance(15);
+    world.agent.hook_proves = random.chance(70);
+    world.note(|w| format!("{:?}\n{plan:?}", w.setup));
+    for (at, fault) in plan {
+        world.at(at, Ev::Fault(fault));
+    }
+    world.run_until(FAULTS_UNTIL + 2 * SECOND);
+    world.settle(SETTLE);
+    let broken = world.ledger.broken.clone();
+    (world, broken)
+}
+
+fn number(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "the harness has no arguments for this")]
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn random_schedules_keep_every_promise() {
+    if let Some(seed) = number("HOLDFAST_SEED") {
+        let (world, broken) = run(seed, true);
+        println!("{}", world.trace());
+        assert_eq!(broken, None, "seed {seed}");
+        return;
+    }
+    let schedules = number("HOLDFAST_SCHEDULES").unwrap_or(150);
+    let first = number("HOLDFAST_FIRST_SEED").unwrap_or(1);
+    let mut broken = Vec::new();
+    let mut begun = 0;
+    let mut promoted = 0;
+    for seed in first..first + schedules {
+        let (world, wrong) = run(seed, false);
+        begun += world.ledger.begun;
+        promoted += world.ledger.promotions;
+        broken.extend(wrong.map(|wrong| format!("HOLDFAST_SEED={seed}: {wrong}")));
+    }
+    println!("{schedules} schedules, {begun} operations begun, {promoted} promotions");
+    assert!(broken.is_empty(), "{} broken\n{}", broken.len(), broken.join("\n"));
+}
