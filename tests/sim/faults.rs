@@ -278,6 +278,10 @@ impl World {
 
     /// What an operator does with what the agent shows: members that need it are rewound.
     fn operator(&mut self, patience_over: bool) {
+        for host in 0..self.nodes.len() {
+            // The fence hook came late.
+            self.start(host, MS, 100 * MS);
+        }
         if let Some(head) = self.routed_to() {
             for host in 0..self.nodes.len() {
                 let rival = !self.nodes[host].standby;
@@ -316,6 +320,11 @@ impl World {
         }
         let router = self.setup.settings.mode != holdfast::model::failover::group::Mode::Auto;
         for (host, other) in self.nodes.iter().enumerate().filter(|(host, _)| *host != head) {
+            let cascades = self.ledger.forgot && other.follows.is_some();
+            if cascades {
+                // Nobody knows any more that it is to follow somebody else.
+                continue;
+            }
             if other.standby && !router && other.follows != Some(head) {
                 return Some(format!("F14: {} follows {:?}", other.name, other.follows));
             }

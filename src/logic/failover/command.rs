@@ -4,15 +4,15 @@
 //! and the journal.
 
 use super::core::Core;
-use super::event::{Action, Command, Effect};
+use super::event::{Command, Effect};
 use super::evidence::Verdict;
 use super::judge::{No, SWITCHOVER_LAG};
 use super::watch::Watch;
-use super::work::{After, Begin, Purpose};
+use super::work::{After, Begin};
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::failover::durable::{Durable, OperationKind, Pause, Step};
-use crate::model::failover::group::RefusalCode;
+use crate::model::failover::group::{Mode, RefusalCode};
 use crate::model::failover::sighting::Facts;
 
 impl Core {
@@ -165,6 +165,13 @@ impl Core {
         let Some(watch) = self.watches.get(member) else {
             return Err((RefusalCode::NoCandidate, format!("{member} is no member of the group")));
         };
+        if self.durable.disabled || self.is_paused(wall) {
+            return Err((RefusalCode::Paused, String::from("the group is paused")));
+        }
+        if self.settings.mode == Mode::Router {
+            let text = String::from("the group only follows the primary and changes no server");
+            return Err((RefusalCode::Manual, text));
+        }
         let rival = watch.last_facts().is_some_and(|facts| facts.is_primary());
         let head = self.durable.head.as_ref().is_some_and(|head| head.member == *member);
         if rival && !head && !self.is_switch() {
@@ -175,8 +182,7 @@ impl Core {
         memory.superseded = None;
         let sync_names = memory.fence.take().map(|fence| fence.sync_names).unwrap_or_default();
         let entry = Self::entry(durable.epoch, "unfenced", format!("{member}, by an operator"), wall);
-        self.stage(durable, vec![entry], After::Nothing, out);
-        self.call(member, Purpose::Unfence, Action::Unfence { sync_names }, self.settings.timeout * 3, out);
+        self.stage(durable, vec![entry], After::Unfence { member: member.clone(), sync_names }, out);
         Ok(())
     }
 }

@@ -47,6 +47,9 @@ pub struct Core {
     /// An operator said that the members seen are enough.
     pub(super) accepted: bool,
     pub(super) started: Monotonic,
+    /// When the last operation ended: looks that were asked before show servers in the
+    /// middle of it.
+    pub(super) changed: Monotonic,
     /// First sign of the trouble that goes on.
     pub(super) suspect: Option<Monotonic>,
     pub(super) refusal: Option<Refusal>,
@@ -80,6 +83,7 @@ impl Core {
             verified: false,
             accepted: false,
             started: now,
+            changed: now,
             suspect: None,
             refusal: None,
             refused: 0,
@@ -173,7 +177,7 @@ impl Core {
         }
         self.void = now;
         self.suspect = None;
-        self.watches.values_mut().for_each(Watch::void);
+        self.watches.values_mut().for_each(|watch| watch.void(now));
         self.look_at_all(out);
     }
 
@@ -215,6 +219,10 @@ impl Core {
         let reply = self.replying.take();
         if !ok {
             self.commit_again = Monotonic(now.0 + AGAIN);
+            if !matches!(self.work, Work::Idle | Work::Cutting { .. }) {
+                // What the answer to a call led to was not written: find out again.
+                self.work = Work::Waiting { until: self.commit_again };
+            }
             if let Some(id) = reply {
                 let text = String::from("the store could not be written");
                 let refusal = Refusal { code: RefusalCode::Failed, detail: text, at: wall };
@@ -226,7 +234,7 @@ impl Core {
         if let Some(id) = reply {
             out.push(Effect::Reply { id, result: Ok(()) });
         }
-        self.after_commit(after, now, wall, out);
+        self.after_commit(after, now, out);
     }
 
     /// Asks for `action` on a member, with the deadline `within`.

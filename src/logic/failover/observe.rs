@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::event::{Effect, Sealed};
 use super::evidence::Verdict;
+use super::watch::Watch;
 use super::work::After;
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
@@ -138,14 +139,19 @@ impl Core {
         false
     }
 
-    /// A member on a timeline that came after the head's.
+    /// A member on a timeline that came after the head's, and was not found to be a rival
+    /// of the head already.
     fn anyone_further(&self, head: &Head) -> bool {
-        !self.is_switch()
-            && self.standbys().any(|(_, watch)| {
-                watch
-                    .last_facts()
-                    .is_some_and(|facts| facts.system_id == head.system_id && facts.timeline > head.timeline)
-            })
+        let superseded = |member: &Name| {
+            self.durable.members.get(member).is_some_and(|memory| memory.superseded.is_some())
+        };
+        let of = |watch: &Watch| {
+            watch.last_facts().filter(|facts| facts.system_id == head.system_id).map(|facts| facts.timeline)
+        };
+        // Standbys may follow such a rival.
+        let rivals = self.standbys().filter(|(member, _)| superseded(member));
+        let known = rivals.filter_map(|(_, watch)| of(watch)).max().unwrap_or(0).max(head.timeline);
+        !self.is_switch() && self.standbys().any(|(_, watch)| of(watch).is_some_and(|timeline| timeline > known))
     }
 
     /// The first head of a group, or of a group whose memory is gone.

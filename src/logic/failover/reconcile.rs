@@ -92,7 +92,9 @@ impl Core {
         let Some(head) = self.head_watch().and_then(Watch::current).cloned() else { return false };
         let Standing::Primary { lsn, followers } = &head.standing else { return false };
         let members: Vec<_> = self.standbys().map(|(member, _)| member.clone()).collect();
+        let changed = self.changed;
         for member in members {
+            let being_fenced = self.is_calling(&member, Purpose::Fence);
             let Some(watch) = self.watches.get_mut(&member) else { continue };
             let own = |name: &str, slot: Option<&str>| {
                 watch.application_name.as_deref().is_some_and(|own| own == name)
@@ -101,8 +103,8 @@ impl Core {
             let follower = followers.iter().find(|follower| {
                 follower.streaming && own(&follower.application_name, follower.slot.as_deref())
             });
-            let standby =
-                watch.streams() && watch.last_facts().is_some_and(|facts| facts.timeline == head.timeline);
+            let standby = watch.streams()
+                && watch.facts_since(changed).is_some_and(|facts| facts.timeline == head.timeline);
             let Some(follower) = follower.filter(|_| standby) else {
                 watch.mark = None;
                 continue;
@@ -111,12 +113,16 @@ impl Core {
             let caught_up = follower.replayed >= mark;
             let memory = self.durable.members.get(&member).cloned().unwrap_or_default();
             let settled = memory.attached && memory.superseded.is_none() && memory.cut.is_none();
-            if !caught_up || (settled && memory.fence.is_none()) {
+            let facts = watch.last_facts();
+            // Of a call whose answer was lost, or of a memory that was.
+            let stray = facts.is_some_and(|facts| facts.fence().is_some());
+            if !caught_up || being_fenced || (settled && memory.fence.is_none() && !stray) {
                 continue;
             }
-            let fenced = watch.last_facts().is_some_and(|facts| facts.read_only || facts.fence().is_some());
-            if memory.fence.is_some() && fenced && self.may_change(wall) {
-                let sync_names = memory.fence.map(|fence| fence.sync_names).unwrap_or_default();
+            let fenced = stray || facts.is_some_and(|facts| facts.read_only);
+            if (stray || memory.fence.is_some()) && fenced && self.may_change(wall) {
+                let sync_names = memory.fence.as_ref().map(|fence| fence.sync_names.clone());
+                let sync_names = sync_names.unwrap_or_default();
                 self.unfence(&member, sync_names, now, out);
                 if settled {
                     continue;
@@ -168,6 +174,10 @@ impl Core {
             return false;
         }
         let epoch = self.durable.epoch;
+        if self.settings.mode == Mode::Manual && memory.superseded.is_none() {
+            // Nobody asked: it is shown, and an operator decides.
+            return false;
+        }
         if memory.superseded.is_none() || memory.fence.is_none() {
             let sync_names = if facts.fence().is_some() { String::new() } else { facts.sync_names.clone() };
             let detail = format!("{member} is writable on timeline {} and is not the head", facts.timeline);

@@ -29,8 +29,6 @@ pub struct Failed {
 pub struct Watch {
     /// The newest facts, and when they were asked for.
     pub facts: Option<(Monotonic, Facts)>,
-    /// The facts are of before something changed: known, and no evidence.
-    stale: bool,
     /// Since the newest facts.
     pub failures: Vec<Failed>,
     /// All failures since the newest facts.
@@ -57,6 +55,8 @@ pub struct Watch {
     pub idle_since: Option<Monotonic>,
     /// What the agent last told it on its own account, and when.
     pub told: Option<(Purpose, Monotonic)>,
+    /// Facts that were asked for before say nothing of now.
+    pub voided: Option<Monotonic>,
     /// When a fresh connection, and when a canary was last asked for.
     pub fresh: Option<Monotonic>,
     pub canary_asked: Option<Monotonic>,
@@ -123,7 +123,6 @@ impl Watch {
         }
         self.failures.clear();
         self.failed = 0;
-        self.stale = false;
         self.facts = Some((asked, facts));
     }
 
@@ -136,22 +135,20 @@ impl Watch {
         self.failures.push(failed);
     }
 
-    /// What was seen so far says nothing of now, for or against it.
-    pub fn void(&mut self) {
-        self.stale = true;
+    /// Forgets what speaks against it: it was not to be trusted. What spoke for it is old.
+    pub fn void(&mut self, now: Monotonic) {
+        self.voided = Some(now);
         self.failures.clear();
         self.failed = 0;
         self.canary_failed = None;
         self.advanced = None;
     }
 
-    /// The newest facts when nothing failed or changed since.
+    /// The newest facts when nothing failed since, and nothing made them void.
     pub fn current(&self) -> Option<&Facts> {
-        if self.failures.is_empty() && !self.stale {
-            self.facts.as_ref().map(|(_, facts)| facts)
-        } else {
-            None
-        }
+        let (asked, facts) = self.facts.as_ref()?;
+        let valid = self.failures.is_empty() && self.voided.is_none_or(|voided| *asked >= voided);
+        valid.then_some(facts)
     }
 
     pub fn last_facts(&self) -> Option<&Facts> {

@@ -72,7 +72,7 @@ pub enum Purpose {
 }
 
 /// What follows a commit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum After {
     Nothing,
     /// Switchover: drain the head.
@@ -85,6 +85,8 @@ pub enum After {
     Routed,
     /// An operation was given up.
     GivenUp,
+    /// An operator takes a member back.
+    Unfence { member: Name, sync_names: String },
 }
 
 /// How an operation begins.
@@ -209,19 +211,22 @@ impl Core {
         &mut self,
         after: After,
         now: Monotonic,
-        wall: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         match after {
             After::Nothing => {}
+            After::Unfence { member, sync_names } => {
+                let within = self.settings.timeout * 3;
+                self.call(&member, Purpose::Unfence, Action::Unfence { sync_names }, within, out);
+            }
             After::Hold => self.drain(out),
             After::Cut => self.cut(out),
             After::Promote => self.promote(now, out),
             After::Routed => self.routed(now, out),
             After::GivenUp => {
                 self.work = Work::Idle;
+                self.changed = now;
                 self.look_at_all(out);
-                let _ = wall;
             }
         }
     }
@@ -229,6 +234,8 @@ impl Core {
     fn drain(&mut self, out: &mut Vec<Effect>) {
         let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return };
         self.work = Work::Draining;
+        // The fence of before may be coming off: it is needed again, and so is its memory.
+        self.calls.clear();
         let within = self.settings.hold_max.max(DRAIN);
         let action = Action::Drain { epoch: self.durable.epoch + 1, drain: DRAIN };
         self.call(&head, Purpose::Drain, action, within, out);
@@ -236,6 +243,8 @@ impl Core {
 
     fn cut(&mut self, out: &mut Vec<Effect>) {
         self.work = Work::Cutting { cut: Vec::new(), proved: false };
+        // Whatever was being put back is cut again, and to be remembered so.
+        self.calls.clear();
         let Some(operation) = self.durable.operation.clone() else { return };
         let reachable: Vec<_> = self
             .standbys()
@@ -283,12 +292,13 @@ impl Core {
     fn routed(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
         self.work = Work::Idle;
         self.calls.clear();
+        self.changed = now;
         self.verified = true;
         self.suspect = None;
         self.refusal = None;
         self.void = now;
         for watch in self.watches.values_mut() {
-            watch.void();
+            watch.void(now);
             watch.mark = None;
             watch.idle_since = None;
             watch.told = None;
