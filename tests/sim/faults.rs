@@ -9,6 +9,9 @@ use holdfast::model::failover::sighting::FailureClass;
 use crate::node::{Host, MS, Process, SECOND, Time};
 use crate::world::{Ev, World};
 
+/// Whoever is the head when the fault comes.
+pub const HEAD: Host = Host::MAX;
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fault {
     /// `kill -9` of the server's processes.
@@ -52,7 +55,7 @@ pub enum Fault {
 impl World {
     pub fn fault(&mut self, fault: Fault) {
         self.note(|_| format!("# {fault:?}"));
-        match fault {
+        match self.resolved(fault) {
             Fault::Kill(host) => self.kill(host, FailureClass::Reset, Process::Down),
             Fault::PowerOff(host) => self.kill(host, FailureClass::Reset, Process::Off),
             Fault::Start(host) => {
@@ -109,6 +112,27 @@ impl World {
             Fault::WallJump(by) => self.wall_jump += by,
             other => self.small_fault(other),
         }
+    }
+
+    /// The head of this moment in place of [`HEAD`].
+    fn resolved(&self, mut fault: Fault) -> Fault {
+        let head = self.head().unwrap_or(0);
+        let hosts = match &mut fault {
+            Fault::Kill(host)
+            | Fault::Start(host)
+            | Fault::Restart { host, .. }
+            | Fault::Hang(host, _)
+            | Fault::PowerOff(host)
+            | Fault::DiskFull(host, _)
+            | Fault::TooManyClients(host, _)
+            | Fault::ReplayPause(host, _)
+            | Fault::PromoteByHand(host)
+            | Fault::RewindByHand(host) => vec![host],
+            Fault::Block(from, to, _) | Fault::Slow(from, to, _) => vec![from, to],
+            _ => Vec::new(),
+        };
+        hosts.into_iter().filter(|host| **host == HEAD).for_each(|host| *host = head);
+        fault
     }
 
     fn small_fault(&mut self, fault: Fault) {
@@ -302,6 +326,8 @@ impl World {
         for host in (0..self.nodes.len()).filter(|host| *host != best) {
             self.rewind(host, best, 0);
         }
+        self.command(Command::Unfence { member: self.members[best].clone() });
+        self.run_for(SECOND);
         self.command(Command::Resume);
     }
 
@@ -320,8 +346,7 @@ impl World {
         }
         let router = self.setup.settings.mode != holdfast::model::failover::group::Mode::Auto;
         for (host, other) in self.nodes.iter().enumerate().filter(|(host, _)| *host != head) {
-            let cascades = self.ledger.forgot && other.follows.is_some();
-            if cascades {
+            if self.ledger.forgot && other.standby {
                 // Nobody knows any more that it is to follow somebody else.
                 continue;
             }

@@ -6,7 +6,7 @@ use holdfast::base::id::Name;
 use holdfast::logic::failover::{Command, Settings};
 use holdfast::model::failover::group::Mode;
 
-use crate::faults::{Fault, defaults};
+use crate::faults::{Fault, HEAD, defaults};
 use crate::node::{Host, MS, SECOND, Time};
 use crate::random::Random;
 use crate::world::{Ev, Setup, World};
@@ -94,16 +94,16 @@ fn moment(random: &mut Random, last: Time) -> Time {
 pub fn plan(random: &mut Random, setup: &Setup) -> Vec<(Time, Fault)> {
     let mut plan = Vec::new();
     let mut last = 0;
-    for _ in 0..random.between(1, 6) {
+    for _ in 0..random.between(1, 8) {
         last = moment(random, last).min(FAULTS_UNTIL + SECOND);
         plan.push((last, fault(random, setup)));
     }
     plan
 }
 
-/// Mostly the first server, which is the primary to begin with.
+/// Mostly the head.
 fn server(random: &mut Random, servers: usize) -> Host {
-    if random.chance(50) { 0 } else { random.index(servers) }
+    if random.chance(55) { HEAD } else { random.index(servers) }
 }
 
 fn fault(random: &mut Random, setup: &Setup) -> Fault {
@@ -111,8 +111,8 @@ fn fault(random: &mut Random, setup: &Setup) -> Fault {
     let host = server(random, servers);
     let time = random.pick(&[300, 1500, 3000, 6000, 20_000]) * MS;
     match random.below(100) {
-        0..=17 => Fault::Kill(host),
-        18..=25 => Fault::Start(host),
+        0..=15 => Fault::Kill(host),
+        16..=25 => Fault::Start(host),
         26..=31 => Fault::Restart {
             host,
             down: random.between(50, 2000) * MS,
@@ -146,9 +146,9 @@ fn fault(random: &mut Random, setup: &Setup) -> Fault {
 }
 
 fn link(random: &mut Random, servers: usize, time: Time) -> Fault {
-    let ends = [0, random.index(servers), servers, servers, servers + 1];
+    let ends = [HEAD, random.index(servers), servers, servers, servers + 1];
     let (from, to) = (random.pick(&ends), random.pick(&ends));
-    if from == to { Fault::Block(servers, 0, time) } else { Fault::Block(from, to, time) }
+    if from == to { Fault::Block(servers, HEAD, time) } else { Fault::Block(from, to, time) }
 }
 
 fn command(random: &mut Random, servers: usize) -> Command {

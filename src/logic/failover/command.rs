@@ -87,9 +87,6 @@ impl Core {
         wall: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), No> {
-        if self.is_disabled() {
-            return Err((RefusalCode::Paused, String::from("supervision is off")));
-        }
         let to = self.checked(to)?;
         self.judge_before(true, now, wall)?;
         if !self.verified || self.verdict(now) != Verdict::Healthy {
@@ -174,7 +171,8 @@ impl Core {
         }
         let rival = watch.last_facts().is_some_and(|facts| facts.is_primary());
         let head = self.durable.head.as_ref().is_some_and(|head| head.member == *member);
-        if rival && !head && !self.is_switch() {
+        // Without a head nobody is its rival, and one that is fenced is never made one.
+        if rival && !head && self.durable.head.is_some() && !self.is_switch() {
             let text = format!("{member} is a primary beside the head: it must follow the head first");
             return Err((RefusalCode::Lineage, text));
         }

@@ -215,6 +215,9 @@ impl Core {
 
     /// What forbids to begin. The order is that of the codes.
     pub fn judge_before(&self, asked_for: bool, now: Monotonic, wall: Timestamp) -> Result<(), No> {
+        if self.durable.disabled {
+            return Err((RefusalCode::Paused, String::from("supervision is off")));
+        }
         if self.is_paused(wall) {
             return Err((RefusalCode::Paused, String::from("the group is paused")));
         }

@@ -44,6 +44,13 @@ impl Core {
         self.settings.mode != Mode::Router && !self.is_disabled() && !self.is_paused(wall)
     }
 
+    /// Whether what nobody asked for may be begun: in manual mode only what an operator's
+    /// change of the head left to do.
+    fn may_begin(&self) -> bool {
+        let asked_for = self.durable.last.as_ref().is_some_and(|last| last.epoch == self.head_since());
+        self.settings.mode != Mode::Manual || asked_for
+    }
+
     /// One pass. See the module.
     pub(super) fn reconcile(&mut self, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         if !self.verified {
@@ -68,7 +75,7 @@ impl Core {
             }
             self.call_hook(member, now, out);
         }
-        if self.is_quiet(now) {
+        if self.is_quiet(now) && self.may_begin() {
             self.build_up_sync(now, out);
         }
     }
@@ -174,8 +181,8 @@ impl Core {
             return false;
         }
         let epoch = self.durable.epoch;
-        if self.settings.mode == Mode::Manual && memory.superseded.is_none() {
-            // Nobody asked: it is shown, and an operator decides.
+        if !self.may_begin() || (self.settings.mode == Mode::Manual && memory.superseded.is_none()) {
+            // It is shown, and an operator decides.
             return false;
         }
         if memory.superseded.is_none() || memory.fence.is_none() {
@@ -271,7 +278,7 @@ impl Core {
         let to = head.member.clone();
         let Some(cut) = memory.cut else {
             // Left behind by a change of head, out of reach while it happened.
-            let left = !memory.attached && self.durable.lineage.len() > 1 && idle;
+            let left = !memory.attached && self.durable.lineage.len() > 1 && idle && self.may_begin();
             let Some(Sealed(conninfo)) = watch.conninfo.clone().filter(|_| left && upstream.is_some()) else {
                 return false;
             };
@@ -319,7 +326,8 @@ impl Core {
     }
 
     fn call_hook(&mut self, member: &Name, now: Monotonic, out: &mut Vec<Effect>) {
-        if !self.settings.rejoin_hook || !self.is_quiet(now) || !self.needs_rejoin(member) {
+        let wanted = self.settings.rejoin_hook && self.may_begin() && self.needs_rejoin(member);
+        if !wanted || !self.is_quiet(now) {
             return;
         }
         let Some(primary) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return };
