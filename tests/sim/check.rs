@@ -54,6 +54,8 @@ pub struct Ledger {
     /// Since when no member can be reached.
     pub alone: Option<Time>,
     pub burst: bool,
+    /// When the settings were changed.
+    pub set_at: Option<Time>,
 }
 
 const TENTH: Time = SECOND / 10;
@@ -124,7 +126,9 @@ impl World {
         if operation.kind != OperationKind::Failover {
             return;
         }
-        self.require(self.setup.settings.mode == Mode::Auto, "F17: a failover began by itself");
+        // A commit that is on its way when the settings change was allowed by those before.
+        let just_set = self.ledger.set_at.is_some_and(|at| self.now < at + SECOND);
+        self.require(just_set || self.setup.settings.mode == Mode::Auto, "F17: a failover began by itself");
         let long = self.setup.settings.timeout.as_micros() as Time * 2 + SECOND;
         let alone = self.ledger.alone.is_some_and(|since| self.now > since + long);
         self.require(!alone, "F10: isolated and began a failover");
@@ -133,9 +137,9 @@ impl World {
         }
         let settings = &self.setup.settings;
         let cooldown = settings.cooldown.as_micros() as Time;
-        let early =
-            self.ledger.failovers.last().is_some_and(|last| self.now + TENTH < last + cooldown);
-        let many = self.ledger.failovers.len() >= settings.max_per_day as usize;
+        let early = !just_set
+            && self.ledger.failovers.last().is_some_and(|last| self.now + TENTH < last + cooldown);
+        let many = !just_set && self.ledger.failovers.len() >= settings.max_per_day as usize;
         self.require(!early, "F11: within the cool-down");
         self.require(!many, "F11: more than `max_per_day`");
     }

@@ -106,6 +106,7 @@ impl World {
             Fault::RewindByHand(host) => self.rewind_by_hand(host),
             Fault::Settings(settings) => {
                 self.setup.settings = (*settings).clone();
+                self.ledger.set_at = Some(self.now);
                 self.feed(Event::Settings(*settings));
             }
             Fault::Command(command) => self.command(command),
@@ -335,7 +336,7 @@ impl World {
     pub fn unsettled(&self) -> Option<String> {
         let Some(head) = self.routed_to() else { return Some(String::from("F12: nothing is routed")) };
         let node = &self.nodes[head];
-        if node.read_only || node.sync_names.contains("holdfast") {
+        if !self.ledger.forgot && (node.read_only || node.sync_names.contains("holdfast")) {
             return Some(format!("F15: {} is routed and fenced", node.name));
         }
         if !node.is_up() || node.standby {
@@ -363,7 +364,7 @@ impl World {
                 return Some(format!("F15: {} follows the head and is fenced", other.name));
             }
         }
-        let wish = self.agent.disk.sync_wish.is_some();
+        let wish = self.agent.disk.sync_wish.is_some() && !router;
         wish.then(|| String::from("synchronous replication is not built up again"))
     }
 }

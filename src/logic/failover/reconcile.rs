@@ -121,8 +121,10 @@ impl Core {
             let memory = self.durable.members.get(&member).cloned().unwrap_or_default();
             let settled = memory.attached && memory.superseded.is_none() && memory.cut.is_none();
             let facts = watch.last_facts();
-            // Of a call whose answer was lost, or of a memory that was.
-            let stray = facts.is_some_and(|facts| facts.fence().is_some());
+            // Of a call whose answer was lost, of a memory that was, or copied by pg_rewind.
+            let stray = facts.is_some_and(|facts| {
+                facts.fence().is_some() || (memory.superseded.is_some() && facts.read_only)
+            });
             if !caught_up || being_fenced || (settled && memory.fence.is_none() && !stray) {
                 continue;
             }
@@ -136,12 +138,15 @@ impl Core {
                 }
             }
             let mut durable = self.durable.clone();
+            let epoch = durable.epoch;
             let memory = durable.members.entry(member.clone()).or_default();
             let rejoined = memory.superseded.take().is_some();
             memory.attached = true;
             memory.cut = None;
             if !fenced {
                 memory.fence = None;
+            } else if memory.fence.is_none() {
+                memory.fence = Some(FenceMemory { epoch, sync_names: String::new() });
             }
             let entries = if rejoined {
                 out.push(Effect::Tell(Happening::Rejoined { member: member.clone() }));
@@ -283,7 +288,8 @@ impl Core {
                 return false;
             };
             let mut durable = self.durable.clone();
-            let epoch = durable.epoch;
+            // Of the head, not of an operation that was given up since.
+            let epoch = self.head_since();
             durable.members.entry(member.clone()).or_default().cut = Some(CutMemory { epoch, conninfo });
             let entry = Self::entry(epoch, "repoint", format!("{member} is to follow {to}"), wall);
             self.stage(durable, vec![entry], After::Nothing, out);
