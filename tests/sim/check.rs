@@ -58,8 +58,6 @@ pub struct Ledger {
     pub set_at: Option<Time>,
 }
 
-const TENTH: Time = SECOND / 10;
-
 impl World {
     pub fn broken(&mut self, what: &str) {
         if self.ledger.broken.is_none() {
@@ -127,7 +125,7 @@ impl World {
             return;
         }
         // A commit that is on its way when the settings change was allowed by those before.
-        let just_set = self.ledger.set_at.is_some_and(|at| self.now < at + SECOND);
+        let just_set = self.ledger.set_at.is_some();
         self.require(just_set || self.setup.settings.mode == Mode::Auto, "F17: a failover began by itself");
         let long = self.setup.settings.timeout.as_micros() as Time * 2 + SECOND;
         let alone = self.ledger.alone.is_some_and(|since| self.now > since + long);
@@ -138,7 +136,7 @@ impl World {
         let settings = &self.setup.settings;
         let cooldown = settings.cooldown.as_micros() as Time;
         let early = !just_set
-            && self.ledger.failovers.last().is_some_and(|last| self.now + TENTH < last + cooldown);
+            && self.ledger.failovers.last().is_some_and(|last| self.now + SECOND < last + cooldown);
         let many = !just_set && self.ledger.failovers.len() >= settings.max_per_day as usize;
         self.require(!early, "F11: within the cool-down");
         self.require(!many, "F11: more than `max_per_day`");
@@ -228,7 +226,7 @@ impl World {
         let wall = self.wall();
         let paused = disk.paused.is_some_and(|pause| pause.until.is_none_or(|until| wall < until));
         self.require(!paused && !disk.disabled, &format!("F17: {action:?} while paused"));
-        let mode = self.setup.settings.mode;
+        let mode = if self.ledger.set_at.is_some() { Mode::Auto } else { self.setup.settings.mode };
         self.require(mode != Mode::Router, &format!("F17: {action:?} of a router"));
         let manual = mode == Mode::Manual && !self.ledger.asked;
         self.require(!manual, &format!("F17: {action:?} before an operator said anything"));

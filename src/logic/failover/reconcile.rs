@@ -148,6 +148,10 @@ impl Core {
             } else if memory.fence.is_none() {
                 memory.fence = Some(FenceMemory { epoch, sync_names: String::new() });
             }
+            if durable == self.durable {
+                // The rest waits until servers may be changed.
+                continue;
+            }
             let entries = if rejoined {
                 out.push(Effect::Tell(Happening::Rejoined { member: member.clone() }));
                 let text = format!("{member} follows the head again");
@@ -227,20 +231,27 @@ impl Core {
         }
     }
 
-    /// A fence on the head is one of a switchover that was given up.
+    /// A fence on the head is one of an operation that was given up.
     fn unfence_head(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
         let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return };
-        let Some(fence) = self.durable.members.get(&head).and_then(|memory| memory.fence.clone()) else {
-            return;
-        };
-        let primary = self.watches.get(&head).and_then(Watch::current).is_some_and(Facts::is_primary);
-        if primary {
-            self.unfence(&head, fence.sync_names, now, out);
+        let known = self.durable.members.get(&head).and_then(|memory| memory.fence.clone());
+        let Some(facts) = self.watches.get(&head).and_then(Watch::current) else { return };
+        // One that came late: a call whose answer was lost. A later epoch's is not ours to take.
+        let stray = facts.fence().is_some_and(|epoch| epoch <= self.durable.epoch);
+        if facts.is_primary() && (known.is_some() || stray) {
+            let sync_names = known.map(|fence| fence.sync_names).unwrap_or_default();
+            self.unfence(&head, sync_names, now, out);
         }
     }
 
     /// The fence is off: forget it.
-    pub(super) fn unfenced(&mut self, member: &Name, wall: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn unfenced(
+        &mut self,
+        member: &Name,
+        now: Monotonic,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let fenced = self.durable.members.get(member).is_some_and(|memory| memory.fence.is_some());
         if self.staged.is_some() || !fenced {
             return;
@@ -249,6 +260,8 @@ impl Core {
         if let Some(memory) = durable.members.get_mut(member) {
             memory.fence = None;
         }
+        // Looks from before still show it.
+        self.changed = now;
         let entry = Self::entry(durable.epoch, "unfenced", format!("{member} is writable again"), wall);
         self.stage(durable, vec![entry], After::Nothing, out);
     }
@@ -357,6 +370,12 @@ impl Core {
         else {
             return;
         };
+        // A setting that is about to be replaced must not be built upon.
+        let fenced = self.durable.members.get(&head).is_some_and(|memory| memory.fence.is_some());
+        let old = self.head_watch().is_none_or(|watch| watch.facts_since(self.changed).is_none());
+        if fenced || old || facts.fence().is_some() {
+            return;
+        }
         let mut names = SyncNames::parse(&facts.sync_names).map(|set| set.names).unwrap_or_default();
         let there: Vec<_> = self
             .standbys()

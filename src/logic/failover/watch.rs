@@ -14,6 +14,8 @@ use super::work::Purpose;
 
 /// Failures kept: the first, which says since when, and the newest.
 const KEPT: usize = 8;
+/// What is left of the greatest pace after one look more.
+const FORGET: f64 = 0.9;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Failed {
@@ -41,6 +43,8 @@ pub struct Watch {
     pub moved: Option<Monotonic>,
     /// The greatest pace of its log in the last looks, bytes per second.
     pub pace: f64,
+    /// Two looks gave a pace.
+    pub paced: bool,
     /// How the primary calls it; kept while it follows nobody.
     pub application_name: Option<String>,
     pub slot: Option<String>,
@@ -86,8 +90,9 @@ impl Watch {
             let seconds = asked.since(*before).as_secs_f64();
             if seconds > 0.0 && facts.timeline == old.timeline {
                 let pace = facts.lsn().since(old.lsn()) as f64 / seconds;
-                // Halved with every look, so that a burst is remembered for a while.
-                self.pace = pace.max(self.pace / 2.0);
+                // Forgotten slowly, so that a burst is remembered for a while.
+                self.pace = pace.max(self.pace * FORGET);
+                self.paced = true;
             }
             if facts.lsn() > old.lsn() && facts.timeline == old.timeline {
                 self.advanced = Some(*before);

@@ -145,7 +145,7 @@ impl Core {
     ) -> Operation {
         let facts = self.head_watch().and_then(|watch| watch.facts.as_ref());
         let last_lsn = facts.map(|(_, facts)| facts.lsn());
-        let reach = facts.zip(self.head_watch()).map(|((asked, facts), watch)| {
+        let reach = facts.zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(|((asked, facts), watch)| {
             // Until the first look that failed, and a look's time more.
             let until = watch.first_failure().map_or(now, |failed| failed.asked);
             let unseen = until.since(*asked) + self.settings.timeout;
@@ -444,7 +444,7 @@ impl Core {
             (Purpose::Promote | Purpose::Verify, result) => {
                 self.did_not(member, result.err().map(|error| error.detail), now, wall, out);
             }
-            (Purpose::Unfence, Ok(_)) => self.unfenced(member, wall, out),
+            (Purpose::Unfence, Ok(_)) => self.unfenced(member, now, wall, out),
             (Purpose::Restore, Ok(_)) => self.restored(member, out),
             (_, Ok(_)) => {}
             (purpose, Err(error)) => {
