@@ -364,7 +364,7 @@ impl World {
                 return Some(format!("F15: {} follows the head and is fenced", other.name));
             }
         }
-        let wish = self.agent.disk.sync_wish.is_some() && !router;
+        let wish = self.agent.disk.sync_wish.is_some() && !router && !self.ledger.forgot;
         wish.then(|| String::from("synchronous replication is not built up again"))
     }
 }
