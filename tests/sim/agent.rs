@@ -335,8 +335,7 @@ impl World {
         slot.running = Some(number);
         let kept = slot.kept.filter(|_| !fresh);
         let fresh = kept.is_none();
-        let look =
-            Look { host, asked: self.now, fresh, canary, kept, tcp: kept.is_some(), facts: None };
+        let look = Look { host, asked: self.now, fresh, canary, kept, tcp: kept.is_some(), facts: None };
         self.agent.looks.insert(number, look);
         if let Some(way) = self.way(self.here(), host) {
             let trips = if fresh { 3 } else { 1 };
@@ -496,9 +495,11 @@ impl World {
         let now = self.monotonic();
         let Some(core) = &self.agent.core else { return };
         let route = core.route(now);
-        let same = self.agent.route.as_ref().is_some_and(|old| {
-            (old.epoch, &old.to, &old.keep) == (route.epoch, &route.to, &route.keep)
-        });
+        let same = self
+            .agent
+            .route
+            .as_ref()
+            .is_some_and(|old| (old.epoch, &old.to, &old.keep) == (route.epoch, &route.to, &route.keep));
         if same {
             return;
         }

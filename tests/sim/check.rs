@@ -135,8 +135,8 @@ impl World {
         }
         let settings = &self.setup.settings;
         let cooldown = settings.cooldown.as_micros() as Time;
-        let early = !just_set
-            && self.ledger.failovers.last().is_some_and(|last| self.now + SECOND < last + cooldown);
+        let early =
+            !just_set && self.ledger.failovers.last().is_some_and(|last| self.now + SECOND < last + cooldown);
         let many = !just_set && self.ledger.failovers.len() >= settings.max_per_day as usize;
         self.require(!early, "F11: within the cool-down");
         self.require(!many, "F11: more than `max_per_day`");
@@ -204,7 +204,8 @@ impl World {
             return;
         }
         let held: BTreeSet<_> = self.nodes[host].log.iter().map(|record| record.id).collect();
-        let lost: Vec<_> = self.ledger.rows.iter().filter(|row| row.synced && !held.contains(&row.id)).collect();
+        let lost: Vec<_> =
+            self.ledger.rows.iter().filter(|row| row.synced && !held.contains(&row.id)).collect();
         if let Some(row) = lost.first() {
             let text = format!("F6: {} rows are not on {}, first {row:?}", lost.len(), self.names[host]);
             self.broken(&text);
@@ -231,7 +232,8 @@ impl World {
         let manual = mode == Mode::Manual && !self.ledger.asked;
         self.require(!manual, &format!("F17: {action:?} before an operator said anything"));
         if let Some(operation) = disk.operation.as_ref().filter(|operation| operation.step >= Step::Begun) {
-            let open = self.agent.route.as_ref().is_some_and(|route| route.to.is_some() || !route.keep.is_empty());
+            let open =
+                self.agent.route.as_ref().is_some_and(|route| route.to.is_some() || !route.keep.is_empty());
             self.require(!open, &format!("F5: {action:?} while there is a route, {operation:?}"));
         }
         if *action == Action::Promote {
@@ -296,9 +298,10 @@ impl World {
     /// A client was told of a commit.
     pub fn check_row(&mut self, row: Row, epoch: u64) {
         if !row.direct {
-            let open = self.agent.route.as_ref().is_some_and(|route| {
-                route.epoch == epoch && route.keep.contains(&self.members[row.host])
-            });
+            let open =
+                self.agent.route.as_ref().is_some_and(|route| {
+                    route.epoch == epoch && route.keep.contains(&self.members[row.host])
+                });
             self.require(open, "F5: bytes on a connection of an older epoch");
         }
         let rival = row.synced && self.agent.disk.operation.is_none() && self.head() != Some(row.host);

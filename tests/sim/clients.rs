@@ -103,11 +103,8 @@ impl World {
             // Whether it is done later does not matter: the client will not hear of it.
             return;
         }
-        let fit = node.is_up()
-            && node.sessions == sessions
-            && !node.standby
-            && !node.read_only
-            && !node.disk_full;
+        let fit =
+            node.is_up() && node.sessions == sessions && !node.standby && !node.read_only && !node.disk_full;
         let back = if self.writers[writer].direct { self.elsewhere() } else { self.here() };
         if !fit {
             if let Some(way) = self.way(host, back) {

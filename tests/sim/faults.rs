@@ -19,7 +19,11 @@ pub enum Fault {
     /// Started again.
     Start(Host),
     /// `pg_ctl restart`: said, gone for a while, recovering for a while.
-    Restart { host: Host, down: Time, recovery: Time },
+    Restart {
+        host: Host,
+        down: Time,
+        recovery: Time,
+    },
     Hang(Host, Time),
     Continue(Host),
     /// The whole host.

@@ -80,7 +80,8 @@ impl SyncRule {
         if text.is_empty() {
             return None;
         }
-        let list = |text: &str| text.split(',').map(|name| name.trim().trim_matches('"').to_owned()).collect();
+        let list =
+            |text: &str| text.split(',').map(|name| name.trim().trim_matches('"').to_owned()).collect();
         let Some((head, rest)) = text.split_once('(') else {
             return Some(Self { any: false, quorum: 1, names: list(text) });
         };

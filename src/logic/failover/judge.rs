@@ -215,7 +215,7 @@ impl Core {
 
     /// What forbids to begin. The order is that of the codes.
     pub fn judge_before(&self, asked_for: bool, now: Monotonic, wall: Timestamp) -> Result<(), No> {
-        if self.durable.disabled {
+        if self.is_disabled() {
             return Err((RefusalCode::Paused, String::from("supervision is off")));
         }
         if self.is_paused(wall) {

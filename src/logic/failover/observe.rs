@@ -151,7 +151,8 @@ impl Core {
         // Standbys may follow such a rival.
         let rivals = self.standbys().filter(|(member, _)| superseded(member));
         let known = rivals.filter_map(|(_, watch)| of(watch)).max().unwrap_or(0).max(head.timeline);
-        !self.is_switch() && self.standbys().any(|(_, watch)| of(watch).is_some_and(|timeline| timeline > known))
+        !self.is_switch()
+            && self.standbys().any(|(_, watch)| of(watch).is_some_and(|timeline| timeline > known))
     }
 
     /// The first head of a group, or of a group whose memory is gone.

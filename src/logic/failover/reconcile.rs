@@ -245,13 +245,7 @@ impl Core {
     }
 
     /// The fence is off: forget it.
-    pub(super) fn unfenced(
-        &mut self,
-        member: &Name,
-        now: Monotonic,
-        wall: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn unfenced(&mut self, member: &Name, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         let fenced = self.durable.members.get(member).is_some_and(|memory| memory.fence.is_some());
         if self.staged.is_some() || !fenced {
             return;

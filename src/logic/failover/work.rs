@@ -86,7 +86,10 @@ pub enum After {
     /// An operation was given up.
     GivenUp,
     /// An operator takes a member back.
-    Unfence { member: Name, sync_names: String },
+    Unfence {
+        member: Name,
+        sync_names: String,
+    },
 }
 
 /// How an operation begins.
@@ -145,12 +148,13 @@ impl Core {
     ) -> Operation {
         let facts = self.head_watch().and_then(|watch| watch.facts.as_ref());
         let last_lsn = facts.map(|(_, facts)| facts.lsn());
-        let reach = facts.zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(|((asked, facts), watch)| {
-            // Until the first look that failed, and a look's time more.
-            let until = watch.first_failure().map_or(now, |failed| failed.asked);
-            let unseen = until.since(*asked) + self.settings.timeout;
-            Lsn(facts.lsn().0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
-        });
+        let reach =
+            facts.zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(|((asked, facts), watch)| {
+                // Until the first look that failed, and a look's time more.
+                let until = watch.first_failure().map_or(now, |failed| failed.asked);
+                let unseen = until.since(*asked) + self.settings.timeout;
+                Lsn(facts.lsn().0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
+            });
         Operation {
             kind: begin.kind,
             epoch,
@@ -207,12 +211,7 @@ impl Core {
         self.stage(durable, vec![entry], After::Hold, out);
     }
 
-    pub(super) fn after_commit(
-        &mut self,
-        after: After,
-        now: Monotonic,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn after_commit(&mut self, after: After, now: Monotonic, out: &mut Vec<Effect>) {
         match after {
             After::Nothing => {}
             After::Unfence { member, sync_names } => {

@@ -40,10 +40,6 @@ pub fn link_of(section: &Section) -> MemberLink {
     MemberLink::new(section, &surroundings())
 }
 
-pub fn name(text: &str) -> Name {
-    Name::new(text).expect("a name")
-}
-
 pub fn within(milliseconds: u64) -> Instant {
     Instant::now() + Duration::from_millis(milliseconds)
 }

@@ -12,9 +12,7 @@ use super::free_port;
 /// The account the server runs as when the tests run as root, which it refuses to be.
 const NOBODY: u32 = 65534;
 
-/// The password in the settings of a follower, which nobody asks for.
-pub const HIDDEN: &str = "it's a ge heim";
-/// The same as a file of settings holds it.
+/// A password in the settings of a follower, which nobody asks for, as a file holds it.
 const HIDDEN_SETTING: &str = r"password=''it\\''s a ge heim''";
 
 /// Who must know the password.
