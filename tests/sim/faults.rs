@@ -376,6 +376,7 @@ impl World {
 pub fn defaults(servers: usize) -> Settings {
     let member = |at: usize| holdfast::base::id::Name::new(format!("n{}", at + 1)).expect("a name");
     Settings {
+        enabled: true,
         members: (0..servers).map(member).collect(),
         mode: holdfast::model::failover::group::Mode::Auto,
         switch: false,

@@ -251,7 +251,8 @@ impl Seen {
 }
 
 async fn write(port: u16, stop: &AtomicBool, seen: &Mutex<Seen>, next: &AtomicU64) {
-    let pace = Duration::from_millis(20);
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.load(Ordering::Relaxed) {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(port).user("app").dbname("postgres");
@@ -262,7 +263,7 @@ async fn write(port: u16, stop: &AtomicBool, seen: &Mutex<Seen>, next: &AtomicU6
             Ok(Ok(both)) => both,
             Ok(Err(error)) => {
                 seen.lock().expect("seen").failed_connects.push((Instant::now(), said(&error)));
-                tokio::time::sleep(pace).await;
+                pace.tick().await;
                 continue;
             }
             Err(_) => {
@@ -280,7 +281,7 @@ async fn write(port: u16, stop: &AtomicBool, seen: &Mutex<Seen>, next: &AtomicU6
                         return;
                     }
                 }
-                tokio::time::sleep(pace).await;
+                pace.tick().await;
             }
         };
         tokio::select! {
@@ -289,7 +290,7 @@ async fn write(port: u16, stop: &AtomicBool, seen: &Mutex<Seen>, next: &AtomicU6
             }
             () = work => {}
         }
-        tokio::time::sleep(pace).await;
+        pace.tick().await;
     }
 }
 

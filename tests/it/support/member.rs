@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use holdfast::base::id::Name;
 use holdfast::config::Config;
 use holdfast::config::target::postgres::Postgres as Section;
 use holdfast::logic::failover::{Answer, CallError};
