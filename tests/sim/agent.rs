@@ -15,6 +15,7 @@ use holdfast::logic::failover::{
 use holdfast::model::failover::durable::Durable;
 use holdfast::model::failover::sighting::{Failure, FailureClass, Sighting};
 
+use crate::faults::Fault;
 use crate::node::{Host, MS, Time};
 use crate::server::{conninfo, no};
 use crate::world::{Ev, World};
@@ -73,6 +74,8 @@ pub struct Agent {
     tick: u64,
     pub boundary: u64,
     pub crash_at: Vec<u64>,
+    /// What goes wrong at a boundary.
+    pub fault_at: Vec<(u64, Fault)>,
     /// So many of the next commits fail.
     pub failing_commits: u32,
     pub slow_commits: bool,
@@ -103,6 +106,7 @@ impl Agent {
             tick: 0,
             boundary: 0,
             crash_at: Vec::new(),
+            fault_at: Vec::new(),
             failing_commits: 0,
             slow_commits: false,
             hook_proves: true,
@@ -164,6 +168,11 @@ impl World {
     fn boundary(&mut self) -> bool {
         let here = self.agent.boundary;
         self.agent.boundary += 1;
+        let due: Vec<_> =
+            self.agent.fault_at.iter().filter(|(at, _)| *at == here).map(|(_, fault)| fault.clone()).collect();
+        for fault in due {
+            self.at(self.now, Ev::Fault(fault));
+        }
         if !self.agent.crash_at.contains(&here) {
             return false;
         }

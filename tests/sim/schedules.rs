@@ -187,7 +187,7 @@ pub fn run(seed: u64, traced: bool) -> (World, Option<String>) {
     (world, broken)
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "the harness has no arguments for this")]
     std::env::var(name).ok()?.parse().ok()
 }

@@ -284,7 +284,6 @@ impl World {
     }
 
     /// Runs until it holds, looking every 10 ms; `false` when it did not in time.
-    #[expect(dead_code)]
     pub fn run_while(&mut self, limit: Time, mut more: impl FnMut(&Self) -> bool) -> bool {
         let until = self.now + limit;
         while more(self) {
