@@ -23,6 +23,7 @@ mod failover_cli;
 mod failover_config;
 mod failover_member;
 mod failover_rules;
+mod failover_proxy;
 mod families;
 mod grpc;
 mod http;

@@ -155,7 +155,7 @@ impl Guest {
             if opening == Opening::Encrypted {
                 // Not taken out: it flows with all that follows.
                 self.unanswered = Some(opening);
-                return Ok((self.find().await?.0, Vec::new()));
+                return Ok((self.find(opening).await?.0, Vec::new()));
             }
             let asked: Vec<u8> = self.heard.drain(..length).collect();
             self.unanswered = Some(opening);
@@ -185,7 +185,7 @@ impl Guest {
         loop {
             let (mut server, permit) = match next.take() {
                 Some(known) => known,
-                None => self.find().await.map(|(server, permit)| (server, Some(permit)))?,
+                None => self.find(opening).await.map(|(server, permit)| (server, Some(permit)))?,
             };
             match self.ask(&mut server, opening, asked).await? {
                 Asked::Answered(answer) => {
@@ -194,7 +194,7 @@ impl Guest {
                 }
                 Asked::Moved => server.reset(),
                 Asked::NotNow(why) => {
-                    self.failed = Some((server.begun.member.to_string(), why));
+                    self.failing(server.begun.member.as_str(), why);
                     server.reset();
                     // The turn is kept meanwhile: others would only hear the same.
                     self.pause().await?;
@@ -206,7 +206,7 @@ impl Guest {
 
     /// A connection to a server of the route, which may take a while, and the turn
     /// among those that dial; it is held until the first answer.
-    async fn find(&mut self) -> Result<(Server, OwnedSemaphorePermit), End> {
+    async fn find(&mut self, opening: Opening) -> Result<(Server, OwnedSemaphorePermit), End> {
         loop {
             let permit = self.take_turn().await?;
             let route = self.route.borrow_and_update().clone();
@@ -220,13 +220,45 @@ impl Guest {
             let most = if self.house.options.endpoint == Endpoint::Read { route.to.len() } else { 1 };
             for step in 0..most {
                 let address = &route.to[(start + step) % route.to.len()];
-                if let Some(stream) = self.dial(address).await? {
-                    let begun = Begun { epoch: route.epoch, member: address.member.clone() };
-                    return Ok((Server { stream, begun }, permit));
+                if let Some(server) = self.reach(address, route.epoch, opening).await? {
+                    return Ok((server, permit));
                 }
             }
             self.pause().await?;
         }
+    }
+
+    /// A connection to `address`. Once a client was granted TLS, an error cannot be
+    /// read here any more; so while there is doubt the first connection only asks in
+    /// the clear whether the server is ready, and the second is the client's. The
+    /// order matters: a server judges a connection by its state when it came in.
+    async fn reach(
+        &mut self,
+        address: &Address,
+        epoch: u64,
+        opening: Opening,
+    ) -> Result<Option<Server>, End> {
+        let begun = Begun { epoch, member: address.member.clone() };
+        let Some(stream) = self.dial(address).await? else { return Ok(None) };
+        let mut server = Server { stream, begun };
+        if opening == Opening::Startup || !self.house.doubt.exists() {
+            return Ok(Some(server));
+        }
+        match self.ask(&mut server, Opening::Startup, &packet::startup()).await? {
+            Asked::Answered(_) => {}
+            Asked::Moved => return Ok(None),
+            Asked::NotNow(why) => {
+                self.failing(address.member.as_str(), why);
+                return Ok(None);
+            }
+        }
+        let begun = server.begun;
+        Ok(self.dial(address).await?.map(|stream| Server { stream, begun }))
+    }
+
+    fn failing(&mut self, member: &str, why: String) {
+        self.house.doubt.raise();
+        self.failed = Some((member.to_owned(), why));
     }
 
     async fn take_turn(&mut self) -> Result<OwnedSemaphorePermit, End> {
@@ -251,7 +283,7 @@ impl Guest {
             Ok(stream) => Ok(Some(stream)),
             Err(why) => {
                 self.house.counters.dial_failed();
-                self.failed = Some((address.member.to_string(), why));
+                self.failing(address.member.as_str(), why);
                 Ok(None)
             }
         }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::counters::{Cause, Counters, Place};
+use super::doubt::Doubt;
 use super::farewell::{Refusal, farewell};
 use super::guest::Guest;
 use super::pump::Pump;
@@ -31,6 +32,7 @@ pub struct House {
     pub options: Options,
     pub counters: Arc<Counters>,
     pub pump: Pump,
+    pub doubt: Arc<Doubt>,
     pub reach: Reach,
     pub places: Arc<Semaphore>,
     pub parking: Arc<Semaphore>,

@@ -14,6 +14,7 @@
 //! still works: its server may no longer be the primary.
 
 pub mod counters;
+mod doubt;
 mod farewell;
 mod guest;
 mod listen;
@@ -32,6 +33,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::counters::{Counters, Snapshot};
+use self::doubt::Doubt;
 use self::listen::House;
 use self::pump::Pump;
 use self::reach::Reach;
@@ -176,13 +178,15 @@ impl Proxy {
     ) -> TaskResult {
         let inner = &self.inner;
         let listener = tokio::net::TcpListener::from_std(inner.listener.try_clone()?)?;
-        let pump = Pump::new(inner.counters.clone(), inner.settled.clone())?;
+        let doubt = Arc::new(Doubt::default());
+        let pump = Pump::new(inner.counters.clone(), doubt.clone(), inner.settled.clone())?;
         // Guests end with this run, also when the pump fails.
         let stop = stop.child_token();
         let house = Arc::new(House {
             options: inner.options.clone(),
             counters: inner.counters.clone(),
             pump: pump.clone(),
+            doubt,
             reach: Reach::default(),
             places: Arc::new(Semaphore::new(inner.options.max_connections)),
             parking: Arc::new(Semaphore::new(MOST_PARKED)),

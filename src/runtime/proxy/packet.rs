@@ -13,6 +13,10 @@ pub const LONGEST_OPENING: usize = 10_000;
 /// The longest error that is looked into, in bytes.
 pub const LONGEST_ERROR: usize = 8 << 10;
 
+/// `admin_shutdown` and `crash_shutdown`, when they meet a session that has not
+/// begun, and `cannot_connect_now`.
+const NOT_NOW: [&[u8]; 3] = [b"57P01", b"57P02", b"57P03"];
+const PROTOCOL_3: u32 = 196_608;
 const CANCEL: u32 = 80_877_102;
 const TLS: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
@@ -64,7 +68,7 @@ pub struct NotPostgres;
 pub enum Answer {
     /// Not yet whole.
     Incomplete,
-    /// 57P03 `cannot_connect_now`: it starts, stops or recovers. The text of it.
+    /// It starts, stops or recovers; the text of it.
     NotNow(String),
     /// Anything else, which is for the client.
     Theirs,
@@ -85,10 +89,20 @@ pub fn answer(bytes: &[u8]) -> Answer {
         let mut fields = fields.split(|byte| *byte == 0);
         fields.find_map(|field| field.strip_prefix(&[kind]))
     };
-    if field(b'C') != Some(b"57P03") {
+    if !field(b'C').is_some_and(|code| NOT_NOW.contains(&code)) {
         return Answer::Theirs;
     }
     Answer::NotNow(field(b'M').map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default())
+}
+
+/// A startup that only asks whether the server takes connections: it says so before
+/// it looks at who asks.
+pub fn startup() -> Vec<u8> {
+    let parameters = b"user\0postgres\0\0";
+    let mut bytes = Vec::from((8 + parameters.len() as u32).to_be_bytes());
+    bytes.extend(PROTOCOL_3.to_be_bytes());
+    bytes.extend(parameters);
+    bytes
 }
 
 /// An ErrorResponse of severity FATAL.

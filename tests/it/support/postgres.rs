@@ -32,7 +32,7 @@ pub struct Postgres {
 }
 
 /// The folder with the newest installed server.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let found = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest =
         found.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("postgres").exists()).max();

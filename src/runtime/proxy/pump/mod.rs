@@ -28,6 +28,7 @@ pub use pair::Passage;
 use pair::{Course, Pair};
 
 use super::counters::Counters;
+use super::doubt::Doubt;
 use super::keeps;
 use crate::model::failover::route::Route;
 
@@ -53,6 +54,7 @@ struct Shared {
     orders: Mutex<Orders>,
     settled: watch::Sender<u64>,
     counters: Arc<Counters>,
+    doubt: Arc<Doubt>,
 }
 
 /// The handle of the thread; clones are the same pump.
@@ -66,9 +68,10 @@ impl Pump {
     ///
     /// # Errors
     /// The system has no descriptor left.
-    pub fn new(counters: Arc<Counters>, settled: watch::Sender<u64>) -> io::Result<Self> {
+    pub fn new(counters: Arc<Counters>, doubt: Arc<Doubt>, settled: watch::Sender<u64>) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { shared: Arc::new(Shared { bell, orders: Mutex::default(), settled, counters }) })
+        let shared = Shared { bell, orders: Mutex::default(), settled, counters, doubt };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Takes over a connection. One that the route does not keep any more, or that
@@ -200,6 +203,12 @@ impl Room {
     }
 
     fn after(&mut self, at: usize, course: Course) {
+        if course != Course::More
+            && let Some(Some(pair)) = self.pairs.get_mut(at)
+            && pair.take_desertion()
+        {
+            self.shared.doubt.raise();
+        }
         match course {
             Course::Wait => {}
             Course::More => self.again.push(at),

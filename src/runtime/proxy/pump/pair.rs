@@ -25,6 +25,10 @@ use super::super::{Begun, sockets};
 /// Reads of one direction in one turn; then the others have theirs.
 const TURN: usize = 8;
 
+/// The sides, by number.
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
 /// A connection that is ready to flow.
 pub struct Passage {
     pub client: TcpStream,
@@ -97,6 +101,8 @@ pub struct Pair {
     flows: [Flow; 2],
     /// One side refused to take more: once the other direction is read out, it is over.
     broken: bool,
+    /// The server ended it while the client was there.
+    deserted: bool,
     pub begun: Begun,
     _place: Place,
 }
@@ -113,7 +119,19 @@ impl Pair {
             epoll::add(set, socket, epoll::EventData::new_u64(place + side as u64), flags)?;
         }
         let flows = [Flow::new(to_server), Flow::new(to_client)];
-        Ok(Box::new(Self { sides: [client, server], flows, broken: false, begun, _place: held }))
+        Ok(Box::new(Self {
+            sides: [client, server],
+            flows,
+            broken: false,
+            deserted: false,
+            begun,
+            _place: held,
+        }))
+    }
+
+    /// Whether the server has left first, told once.
+    pub fn take_desertion(&mut self) -> bool {
+        std::mem::take(&mut self.deserted)
     }
 
     pub fn reset(self) {
@@ -176,7 +194,10 @@ impl Pair {
                 return Course::Wait;
             }
             match recv(&self.sides[from], &mut *buffer, RecvFlags::empty()) {
-                Ok((0, _)) => flow.stage = Stage::Ended,
+                Ok((0, _)) => {
+                    flow.stage = Stage::Ended;
+                    self.deserted |= from == SERVER && self.flows[CLIENT].stage == Stage::Open;
+                }
                 Ok((count, _)) => {
                     flow.readable = flow.hung || count == buffer.len();
                     moved[from] += count as u64;
@@ -186,7 +207,10 @@ impl Pair {
                 }
                 Err(Errno::AGAIN) => flow.readable = false,
                 Err(Errno::INTR) => {}
-                Err(_) => return Course::Broken,
+                Err(_) => {
+                    self.deserted |= from == SERVER;
+                    return Course::Broken;
+                }
             }
         }
         Course::More

@@ -1,0 +1,118 @@
+//! What is bounded: connections, openings, waiting; and the port itself.
+
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::{Proxy, packet};
+use super::road::{Road, Server, options, read, rest, route, startup};
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_so_and_finds_a_place_later() {
+    let server = Server::start("pg1").await;
+    let mut options = options();
+    options.max_connections = 1;
+    let road = Road::open(options, route(1, &[&server]));
+    let (first, _theirs) = road.pair(&server).await;
+    let mut second = road.starting().await;
+    let told = "too many connections: 1 connections are open (max_connections)";
+    assert_eq!(rest(&mut second).await.unwrap(), packet::error("53300", told));
+    assert_eq!(road.refused("too_many"), 1);
+    drop((first, _theirs));
+    road.until(|counters| counters.connections == 0).await;
+    road.pair(&server).await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_postgres_reach_no_server() {
+    let server = Server::start("pg1").await;
+    let road = Road::open(options(), route(1, &[&server]));
+    let mut client = road.client().await;
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    // Closed, or reset because of what was not read.
+    assert!(rest(&mut client).await.unwrap_or_default().is_empty());
+    road.until(|_| road.refused("protocol") == 1).await;
+    assert_eq!(road.proxy.counters().dial_failures, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_waits_gives_its_place_back() {
+    let road = Road::open(options(), route(1, &[]));
+    let client = road.starting().await;
+    road.until(|counters| counters.parked == 1).await;
+    drop(client);
+    road.until(|counters| (counters.parked, counters.connections) == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_let_go() {
+    let road = Road::open(options(), route(1, &[]));
+    let mut silent = road.client().await;
+    let mut half = road.client().await;
+    half.write_all(&startup()[..9]).await.unwrap();
+    road.until(|counters| counters.connections == 2).await;
+    // From here the time is ours: it jumps as soon as everybody waits.
+    tokio::time::pause();
+    assert_eq!(rest(&mut silent).await.unwrap(), b"");
+    assert_eq!(rest(&mut half).await.unwrap(), b"");
+    assert_eq!(road.refused("half_open"), 2);
+}
+
+#[tokio::test]
+async fn what_a_client_sends_ahead_is_kept_up_to_a_bound() {
+    let server = Server::start("pg1").await;
+    let road = Road::open(options(), route(1, &[]));
+    let (mut incoming, mut outgoing) = road.starting().await.into_split();
+    let ahead: Vec<u8> = (0..200_000u32).map(|at| (at % 249) as u8).collect();
+    let sent = ahead.clone();
+    let mut sending = tokio::task::JoinSet::new();
+    sending.spawn(async move {
+        outgoing.write_all(&sent).await.unwrap();
+        outgoing
+    });
+    road.until(|counters| counters.parked == 1).await;
+    road.route.send_replace(route(1, &[&server]));
+    let mut theirs = server.admit().await;
+    assert_eq!(read(&mut theirs, ahead.len()).await, ahead);
+    let mut first = [0];
+    incoming.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"R");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_setting_it_comes_from() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = options();
+    options.listen = taken.local_addr().unwrap().to_string();
+    let error = Proxy::bind(options.clone()).err().unwrap().to_string();
+    let expected = format!("cannot listen on {} (failover.group.main.listen): Address", options.listen);
+    assert!(error.starts_with(&expected), "{error}");
+    options.listen = String::from("127.0.0.1:0");
+    let proxy = Proxy::bind(options.clone()).unwrap();
+    options.listen = proxy.local_addr().unwrap().to_string();
+    drop(proxy);
+    Proxy::bind(options).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn no_first_bytes_bring_the_endpoint_down(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start("pg1").await;
+            let road = Road::open(options(), route(1, &[&server]));
+            let mut client = road.client().await;
+            client.write_all(&bytes).await.unwrap();
+            client.shutdown().await.unwrap();
+            let _next = road.starting().await;
+            // What looks like TLS, or is whole by chance, is the server's to judge.
+            let mut heard = Vec::new();
+            while heard != startup() {
+                let mut theirs = server.accept().await;
+                heard = vec![0; startup().len()];
+                let count = theirs.read(&mut heard).await.unwrap_or(0);
+                heard.truncate(count);
+            }
+        });
+    }
+}
