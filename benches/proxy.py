@@ -117,15 +117,11 @@ class Bench:
     def start_pgbouncer(self):
         port, path = free_port(), os.path.join(self.folder, "pgbouncer.ini")
         with open(path, "w") as file:
-            file.write(f"[databases]\n* = host=127.0.0.1 port={self.server_port}\n[pgbouncer]\n"
-                       f"listen_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
+            # `auth_type = any` takes the user from here.
+            file.write(f"[databases]\npostgres = user=postgres host=127.0.0.1 port={self.server_port}\n"
+                       f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
                        "pool_mode = session\nmax_client_conn = 1000\ndefault_pool_size = 200\n"
                        "unix_socket_dir =\nlog_connections = 0\nlog_disconnections = 0\n")
-            file.write("[users]\n")
-        # `auth_type = any` needs the user named per database.
-        text = open(path).read().replace("* = host", "postgres = user=postgres host")
-        with open(path, "w") as file:
-            file.write(text)
         self.add("pgbouncer", port, "/usr/sbin/pgbouncer", path)
 
     def start_ours(self):
@@ -155,7 +151,7 @@ class Bench:
         for _ in range(self.options.rounds):
             for name in self.ways:
                 table[name].append(self.round(name, self.options.clients, self.options.seconds))
-        print(f"pgbench -S -M {self.options.protocol} -c {self.options.clients} -j 2 -T {self.options.seconds}, "
+        print(f"pgbench -S -M {self.options.protocol} -c {self.options.clients} -j {min(self.options.clients, 2)} -T {self.options.seconds}, "
               f"{self.options.rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}")
         print(f"{'':12} {'proxy CPU us/tx':>24} {'tps':>30} {'latency ms':>20} {'RSS KiB':>9}")
         spread = lambda values, form: " / ".join(

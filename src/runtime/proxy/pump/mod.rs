@@ -203,17 +203,16 @@ impl Room {
     }
 
     fn after(&mut self, at: usize, course: Course) {
-        if course != Course::More
-            && let Some(Some(pair)) = self.pairs.get_mut(at)
-            && pair.take_desertion()
-        {
-            self.shared.doubt.raise();
-        }
         match course {
             Course::Wait => {}
             Course::More => self.again.push(at),
-            Course::Done => drop(self.take(at)),
+            Course::Done => {
+                // Before the place is given back, which says that it is over.
+                self.count();
+                drop(self.take(at));
+            }
             Course::Broken => {
+                self.count();
                 if let Some(pair) = self.take(at) {
                     pair.reset();
                 }
@@ -280,7 +279,7 @@ impl Room {
             self.pairs.push(None);
             self.pairs.len() - 1
         });
-        match Pair::begin(passage, &self.epoll, at as u64 * 2) {
+        match Pair::begin(passage, &self.epoll, at as u64 * 2, self.shared.doubt.clone()) {
             Ok(mut pair) => {
                 // The first events come by themselves; what is owed already is sent now.
                 let course = pair.go_on(&mut self.buffer, &mut self.moved);

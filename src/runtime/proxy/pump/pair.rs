@@ -14,12 +14,14 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::super::counters::Place;
+use super::super::doubt::Doubt;
 use super::super::{Begun, sockets};
 
 /// Reads of one direction in one turn; then the others have theirs.
@@ -101,8 +103,7 @@ pub struct Pair {
     flows: [Flow; 2],
     /// One side refused to take more: once the other direction is read out, it is over.
     broken: bool,
-    /// The server ended it while the client was there.
-    deserted: bool,
+    doubt: Arc<Doubt>,
     pub begun: Begun,
     _place: Place,
 }
@@ -112,26 +113,19 @@ impl Pair {
     ///
     /// # Errors
     /// The system is out of watches.
-    pub fn begin(passage: Passage, set: &OwnedFd, place: u64) -> std::io::Result<Box<Self>> {
+    pub fn begin(
+        passage: Passage,
+        set: &OwnedFd,
+        place: u64,
+        doubt: Arc<Doubt>,
+    ) -> std::io::Result<Box<Self>> {
         let Passage { client, server, to_server, to_client, begun, place: held } = passage;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         for (side, socket) in [&client, &server].into_iter().enumerate() {
             epoll::add(set, socket, epoll::EventData::new_u64(place + side as u64), flags)?;
         }
         let flows = [Flow::new(to_server), Flow::new(to_client)];
-        Ok(Box::new(Self {
-            sides: [client, server],
-            flows,
-            broken: false,
-            deserted: false,
-            begun,
-            _place: held,
-        }))
-    }
-
-    /// Whether the server has left first, told once.
-    pub fn take_desertion(&mut self) -> bool {
-        std::mem::take(&mut self.deserted)
+        Ok(Box::new(Self { sides: [client, server], flows, broken: false, doubt, begun, _place: held }))
     }
 
     pub fn reset(self) {
@@ -196,7 +190,9 @@ impl Pair {
             match recv(&self.sides[from], &mut *buffer, RecvFlags::empty()) {
                 Ok((0, _)) => {
                     flow.stage = Stage::Ended;
-                    self.deserted |= from == SERVER && self.flows[CLIENT].stage == Stage::Open;
+                    if from == SERVER && self.flows[CLIENT].stage == Stage::Open {
+                        self.doubt.raise();
+                    }
                 }
                 Ok((count, _)) => {
                     flow.readable = flow.hung || count == buffer.len();
@@ -208,7 +204,9 @@ impl Pair {
                 Err(Errno::AGAIN) => flow.readable = false,
                 Err(Errno::INTR) => {}
                 Err(_) => {
-                    self.deserted |= from == SERVER;
+                    if from == SERVER {
+                        self.doubt.raise();
+                    }
                     return Course::Broken;
                 }
             }
