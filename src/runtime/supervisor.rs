@@ -337,6 +337,13 @@ mod tests {
         assert_eq!(runs.load(Ordering::SeqCst), FATAL_FAILURES);
     }
 
+    #[tokio::test]
+    async fn work_apart_is_answered_for_also_when_it_panics() {
+        let name = || std::thread::current().name().map(str::to_owned);
+        assert_eq!(Supervisor::apart("pump", name).await.unwrap(), Some(Some(String::from("pump"))));
+        assert_eq!(Supervisor::apart("pump", || panic!("boom")).await.unwrap(), None::<()>);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn phases_stop_in_order_and_a_stuck_worker_is_named() {
         let supervisor = supervisor();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Endpoint, Options, Proxy};
 use crate::base::id::Name;
 use crate::base::time::SystemClock;
-use crate::engine::proxy::counters::Snapshot;
+use crate::runtime::proxy::counters::Snapshot;
 use crate::model::failover::route::{Address, Route};
 use crate::runtime::supervisor::Supervisor;
 
