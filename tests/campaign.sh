@@ -2,7 +2,7 @@
 # The long runs: what tests/run.sh does a few times, in large numbers, on the
 # optimised binary. Takes about an hour.
 #
-#   tests/campaign.sh [kills] [kills under alerts]
+#   tests/campaign.sh [kills] [kills under alerts] [failovers]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,5 +17,9 @@ alert_kills=${2:-1000}
 echo "== kill -9 at $alert_kills random moments while alerts are told to receivers in a bad mood"
 HOLDFAST_ALERT_KILLS=$alert_kills HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
     cargo test --locked --test it -- --nocapture alert_kill::
+failovers=${3:-20}
+echo "== each failure of a failover group $failovers times, on real servers"
+HOLDFAST_FAILOVERS=$failovers HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
+    cargo test --locked --test it -- --nocapture --test-threads=1 failover::
 echo "== stored data: many more random cases"
 PROPTEST_CASES=2000 cargo test --locked --lib -- store::

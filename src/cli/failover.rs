@@ -10,6 +10,9 @@ use super::exit::{DEGRADED, Done, Failure, OK, UNHEALTHY, USAGE};
 use super::output::{Table, bytes_of, coloured, note, print, print_json, text_of};
 use super::surroundings::Surroundings;
 
+/// A rejoin hook that works over ssh or locally.
+const REJOIN: &str = include_str!("rejoin.sh");
+
 #[derive(Subcommand, Debug)]
 pub enum FailoverCommand {
     /// Show the groups, or one with its members: exit 0, 3 degraded, 4 without a route
@@ -60,6 +63,8 @@ pub enum FailoverCommand {
     },
     /// End a pause
     Resume(Of),
+    /// Print a script that brings a superseded member back, to be used as `rejoin_hook`
+    RejoinScript,
     /// Show what the group made durable, newest first
     Journal {
         #[command(flatten)]
@@ -88,6 +93,10 @@ const PATH: &str = "/api/v1/failover/groups";
 /// # Errors
 /// The agent cannot be reached or refused.
 pub fn failover(command: &FailoverCommand, global: &Global, surroundings: &Surroundings) -> Done {
+    if matches!(command, FailoverCommand::RejoinScript) {
+        print(REJOIN)?;
+        return Ok(OK);
+    }
     let client = Client::new(global, surroundings)?;
     let tell = Teller { client: &client, global, surroundings };
     match command {
@@ -124,6 +133,8 @@ pub fn failover(command: &FailoverCommand, global: &Global, surroundings: &Surro
             tell.shown(&view)
         }
         FailoverCommand::Journal { of, limit } => journal(of, *limit, &client, global),
+        // Answered above: it needs no agent.
+        FailoverCommand::RejoinScript => Ok(OK),
     }
 }
 

@@ -298,3 +298,39 @@ fn statements(cluster: &Cluster, name: &str) -> usize {
         })
         .count()
 }
+
+/// There and back with the shipped rejoin script as the hook: after it everything is as
+/// it was, in an epoch that says that two members were active in between.
+#[test]
+fn a_drill_goes_there_and_back() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 1, sync: false, group: EAGER });
+    cluster.use_rejoin_script();
+    let next = Arc::new(AtomicU64::new(1));
+    let (seen, active) = under_fire(&cluster, &next, |cluster| {
+        let answer = cluster.command("test?wait=true", &json!({"mode": "drill"}));
+        assert!(answer.status < 300, "{}", answer.body);
+        cluster.wait("the drill ends", Duration::from_secs(60), |group| {
+            group["active"] == "pg1" && group["epoch"] == json!(3) && group["state"] == "steady"
+        });
+    });
+    assert_eq!(active, "pg1");
+    assert!(seen.failed_connects.is_empty(), "{:?}", seen.failed_connects);
+    nothing_is_lost(&cluster, &seen);
+}
+
+/// Independent databases: the second takes over, and the first is not led to again when it
+/// is back.
+#[test]
+fn independent_databases_are_switched_between() {
+    let cluster = Cluster::independent(2, EAGER);
+    assert_eq!(cluster.group()["tier"], "switch");
+    cluster.node("pg1").server.kill_all();
+    let group = cluster.wait("pg2 takes over", Duration::from_secs(10), |group| group["active"] == "pg2");
+    assert_eq!(group["last_failover"]["diverged"], json!(true));
+    cluster.node("pg1").server.forget_pid();
+    cluster.node("pg1").server.start();
+    cluster.wait("pg1 answers", Duration::from_secs(10), |group| member(group, "pg1")["role"] == "primary");
+    pause(Duration::from_secs(2));
+    assert_eq!(cluster.active(), "pg2");
+    assert_eq!(member(&cluster.group(), "pg1")["fenced"], json!(false));
+}

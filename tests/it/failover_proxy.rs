@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use holdfast::base::id::Name;
 use holdfast::base::time::SystemClock;
-use holdfast::runtime::proxy::{Endpoint, Options, Proxy};
 use holdfast::model::failover::route::{Address, Route};
+use holdfast::runtime::proxy::{Endpoint, Options, Proxy};
 use holdfast::runtime::supervisor::Supervisor;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;

@@ -168,8 +168,13 @@ impl World {
     fn boundary(&mut self) -> bool {
         let here = self.agent.boundary;
         self.agent.boundary += 1;
-        let due: Vec<_> =
-            self.agent.fault_at.iter().filter(|(at, _)| *at == here).map(|(_, fault)| fault.clone()).collect();
+        let due: Vec<_> = self
+            .agent
+            .fault_at
+            .iter()
+            .filter(|(at, _)| *at == here)
+            .map(|(_, fault)| fault.clone())
+            .collect();
         for fault in due {
             self.at(self.now, Ev::Fault(fault));
         }

@@ -146,7 +146,10 @@ fn a_group_that_is_down_is_left_alone() {
     let mut world = started(calm());
     (0..3).for_each(|host| world.fault(Fault::Kill(host)));
     world.run_for(10 * SECOND);
-    world.holds(world.refusal() == Some(RefusalCode::NoCandidate) && world.ledger.begun == 0, "nobody is there");
+    world.holds(
+        world.refusal() == Some(RefusalCode::NoCandidate) && world.ledger.begun == 0,
+        "nobody is there",
+    );
     world.settle(60 * SECOND);
     world.holds(world.routed_to() == Some(0), "as before");
 }
@@ -225,7 +228,10 @@ fn paused_and_manual_wait() {
             Command::Failover { to: None, force: false, accept_data_loss: false }
         });
         let outage = world.outage(0, 5 * SECOND);
-        world.holds(outage.is_some_and(|outage| outage < 3 * SECOND), &format!("then judged at once: {outage:?}"));
+        world.holds(
+            outage.is_some_and(|outage| outage < 3 * SECOND),
+            &format!("then judged at once: {outage:?}"),
+        );
     }
 }
 
@@ -264,7 +270,10 @@ fn the_cool_down_and_the_day_are_kept() {
     let old = world.routed_to().expect("routed");
     world.fault(Fault::Kill(old));
     world.run_for(60 * SECOND);
-    world.holds(world.refusal() == Some(RefusalCode::Cooldown) && world.ledger.failovers.len() == 2, "no third");
+    world.holds(
+        world.refusal() == Some(RefusalCode::Cooldown) && world.ledger.failovers.len() == 2,
+        "no third",
+    );
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn run(case: usize) -> Option<String> {
     world.run_until(AT - 1);
     let first = world.agent.boundary;
     world.agent.crash_at = crash.map(|later| first + boundary + later).into_iter().collect();
-    world.agent.fault_at = company(company_number).map(|fault| (first + boundary, fault)).into_iter().collect();
+    world.agent.fault_at =
+        company(company_number).map(|fault| (first + boundary, fault)).into_iter().collect();
     world.run_until(AT + 8 * SECOND);
     world.settle(60 * SECOND);
     if world.ledger.broken.is_some() {

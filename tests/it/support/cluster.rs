@@ -89,6 +89,63 @@ impl Cluster {
         cluster
     }
 
+    /// Servers that have nothing to do with each other.
+    pub fn independent(count: usize, group: &str) -> Self {
+        let nodes: Vec<_> = (1..=count)
+            .map(|number| {
+                let server = Postgres::prepared("");
+                server.start();
+                server.psql(GRANTS);
+                Node { name: format!("pg{number}"), server }
+            })
+            .collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let listen = free_port();
+        let config = config(&nodes, listen, &Wanted { standbys: 0, sync: false, group }, &folder);
+        let agent = Agent::start(&folder.path().join("data"), &config);
+        let cluster = Self { nodes, agent, listen, folder, config };
+        cluster.wait("a member is active", Duration::from_secs(20), |group| group["state"] == "steady");
+        cluster
+    }
+
+    /// Makes the script that `holdfast failover rejoin-script` prints the rejoin hook, as a
+    /// user would: prints, fills in, names it.
+    pub fn use_rejoin_script(&mut self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let printed = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .args(["failover", "rejoin-script"])
+            .output()
+            .expect("the script");
+        let script = String::from_utf8(printed.stdout).expect("text");
+        let mut text = String::new();
+        for line in script.lines() {
+            if line.starts_with("pg1 ") {
+                for node in &self.nodes {
+                    let (data, programs) = (node.server.data(), super::postgres::programs());
+                    let _ = writeln!(
+                        text,
+                        "{} 127.0.0.1 {} local {} {} nobody",
+                        node.name,
+                        node.server.port,
+                        data.display(),
+                        programs.display()
+                    );
+                }
+            } else if !line.starts_with("pg2 ") {
+                let _ = writeln!(text, "{}", line.replace("account=replicator", "account=postgres"));
+            }
+        }
+        let path = self.folder.path().join("rejoin");
+        std::fs::write(&path, text).expect("the script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        let _ =
+            writeln!(self.config, "rejoin_hook = [\"{}\", \"{{member}}\", \"{{primary}}\"]", path.display());
+        self.restart_agent();
+        self.agent.wait_ready();
+        let standbys = self.nodes.len() - 1;
+        self.wait_attached(standbys);
+    }
+
     pub fn group(&self) -> Value {
         self.agent.get("/api/v1/failover/groups/main").json()
     }

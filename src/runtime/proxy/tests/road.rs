@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Endpoint, Options, Proxy};
 use crate::base::id::Name;
 use crate::base::time::SystemClock;
-use crate::runtime::proxy::counters::Snapshot;
 use crate::model::failover::route::{Address, Route};
+use crate::runtime::proxy::counters::Snapshot;
 use crate::runtime::supervisor::Supervisor;
 
 pub const LONG: Duration = Duration::from_secs(30);
