@@ -369,14 +369,13 @@ fn an_operator_may_accept_the_loss() {
 
 #[test]
 fn synchronous_replication_is_built_up_again_and_the_fence_goes() {
-    let mut setup = synchronous();
-    setup.settings.rejoin_hook = true;
-    let mut world = started(setup);
+    let mut world = started(synchronous());
     world.fault(Fault::Hang(0, 8 * SECOND));
     let outage = world.outage(0, 5 * SECOND);
     world.holds(outage.is_some(), "a failover");
     world.run_while(20 * SECOND, |w| !w.nodes[0].sync_names.contains("holdfast"));
     world.holds(world.nodes[0].read_only, "the old primary is fenced when it returns");
+    world.fault(Fault::RewindByHand(0));
     world.run_for(20 * SECOND);
     let names = world.nodes[1].sync_names.clone();
     world.holds(names.contains("ANY 1") && names.contains("n1") && names.contains("n3"), &names);

@@ -42,6 +42,8 @@ pub struct Core {
     next_call: u64,
     /// Looks that were asked before this say nothing.
     pub(super) void: Monotonic,
+    /// Every member was out of reach: what failed by then says nothing.
+    isolated: bool,
     /// The head was seen to be what it should be, in this run.
     pub(super) verified: bool,
     /// An operator said that the members seen are enough.
@@ -80,6 +82,7 @@ impl Core {
             calls: BTreeMap::new(),
             next_call: 0,
             void: now,
+            isolated: false,
             verified: false,
             accepted: false,
             started: now,
@@ -124,6 +127,7 @@ impl Core {
             Event::Command { id, command } => self.command(id, command, now, wall, &mut out),
             Event::Settings(settings) => self.reconfigure(settings, &mut out),
         }
+        self.note_isolation(now, &mut out);
         if self.staged.is_none() {
             self.advance(now, wall, &mut out);
         }
@@ -179,6 +183,24 @@ impl Core {
         self.suspect = None;
         self.watches.values_mut().for_each(|watch| watch.void(now));
         self.look_at_all(out);
+    }
+
+    /// The members come back one after the other when we do: the head's failures from before
+    /// were ours, and the first standby to answer must not make them count.
+    fn note_isolation(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
+        let isolated = self.verdict(now) == Verdict::Isolated;
+        let before = std::mem::replace(&mut self.isolated, isolated);
+        if !before || self.isolated {
+            return;
+        }
+        self.suspect = None;
+        if let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone())
+            && let Some(watch) = self.watches.get_mut(&head)
+            && !watch.failures.is_empty()
+        {
+            watch.begin_again(now);
+            self.look_at_all(out);
+        }
     }
 
     pub(super) fn look_at_all(&self, out: &mut Vec<Effect>) {

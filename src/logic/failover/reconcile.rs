@@ -35,6 +35,8 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 const HOOK_BACK_OFF: Duration = Duration::from_secs(60);
 /// A standby that should stream has so long before it is told.
 const IDLE: Duration = Duration::from_secs(5);
+/// A call that was given up is carried out within so long after the server answers again.
+const LATE: Duration = Duration::from_secs(2);
 const WITHIN: Duration = Duration::from_secs(3);
 const HOOK_WITHIN: Duration = Duration::from_secs(600);
 
@@ -68,7 +70,9 @@ impl Core {
                 return;
             }
         }
-        self.unfence_head(now, out);
+        if self.unfence_head(now, wall, out) {
+            return;
+        }
         for member in &others {
             if self.put_back(member, now, wall, out) {
                 return;
@@ -101,7 +105,7 @@ impl Core {
         let members: Vec<_> = self.standbys().map(|(member, _)| member.clone()).collect();
         let changed = self.changed;
         for member in members {
-            let being_fenced = self.is_calling(&member, Purpose::Fence);
+            let busy = self.is_calling(&member, Purpose::Fence) || self.is_calling(&member, Purpose::Cut);
             let Some(watch) = self.watches.get_mut(&member) else { continue };
             let own = |name: &str, slot: Option<&str>| {
                 watch.application_name.as_deref().is_some_and(|own| own == name)
@@ -125,7 +129,7 @@ impl Core {
             let stray = facts.is_some_and(|facts| {
                 facts.fence().is_some() || (memory.superseded.is_some() && facts.read_only)
             });
-            if !caught_up || being_fenced || (settled && memory.fence.is_none() && !stray) {
+            if !caught_up || busy || (settled && memory.fence.is_none() && !stray) {
                 continue;
             }
             let fenced = stray || facts.is_some_and(|facts| facts.read_only);
@@ -232,30 +236,54 @@ impl Core {
     }
 
     /// A fence on the head is one of an operation that was given up.
-    fn unfence_head(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
-        let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return };
+    /// It is forgotten once a look shows it gone that was asked well after the call which took
+    /// it off: the call that put it on may have been given up and still be carried out.
+    fn unfence_head(&mut self, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) -> bool {
+        let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return false };
         let known = self.durable.members.get(&head).and_then(|memory| memory.fence.clone());
-        let Some(facts) = self.watches.get(&head).and_then(Watch::current) else { return };
+        let Some(watch) = self.watches.get(&head) else { return false };
+        let Some(facts) = watch.current() else { return false };
+        let off = watch.unfenced.filter(|_| !facts.read_only && facts.fence().is_none());
+        if known.is_some() && off.is_some_and(|off| watch.facts_since(Monotonic(off.0 + LATE)).is_some()) {
+            let mut durable = self.durable.clone();
+            if let Some(memory) = durable.members.get_mut(&head) {
+                memory.fence = None;
+            }
+            let entry = Self::entry(durable.epoch, "unfenced", format!("{head} is writable again"), wall);
+            self.stage(durable, vec![entry], After::Nothing, out);
+            return true;
+        }
         // One that came late: a call whose answer was lost. A later epoch's is not ours to take.
         let stray = facts.fence().is_some_and(|epoch| epoch <= self.durable.epoch);
-        if facts.is_primary() && (known.is_some() || stray) {
+        if facts.is_primary() && off.is_none() && (known.is_some() || stray) {
             let sync_names = known.map(|fence| fence.sync_names).unwrap_or_default();
             self.unfence(&head, sync_names, now, out);
         }
+        false
     }
 
     /// The fence is off: forget it.
-    pub(super) fn unfenced(&mut self, member: &Name, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn unfenced(
+        &mut self,
+        member: &Name,
+        now: Monotonic,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        // Looks from before still show it.
+        self.changed = now;
+        if let Some(watch) = self.watches.get_mut(member) {
+            watch.unfenced = Some(now);
+        }
         let fenced = self.durable.members.get(member).is_some_and(|memory| memory.fence.is_some());
-        if self.staged.is_some() || !fenced {
+        let head = self.durable.head.as_ref().is_some_and(|head| head.member == *member);
+        if self.staged.is_some() || !fenced || head {
             return;
         }
         let mut durable = self.durable.clone();
         if let Some(memory) = durable.members.get_mut(member) {
             memory.fence = None;
         }
-        // Looks from before still show it.
-        self.changed = now;
         let entry = Self::entry(durable.epoch, "unfenced", format!("{member} is writable again"), wall);
         self.stage(durable, vec![entry], After::Nothing, out);
     }
@@ -290,10 +318,11 @@ impl Core {
         let to = head.member.clone();
         let Some(cut) = memory.cut else {
             // Left behind by a change of head, out of reach while it happened.
-            let left = !memory.attached && self.durable.lineage.len() > 1 && idle && self.may_begin();
-            let Some(Sealed(conninfo)) = watch.conninfo.clone().filter(|_| left && upstream.is_some()) else {
-                return false;
-            };
+            let left = !memory.attached && self.durable.lineage.len() > 1 && upstream.is_some();
+            // Cut by a call that was given up and carried out late.
+            let late = memory.attached && upstream.is_none();
+            let wanted = (left || late) && idle && self.may_begin();
+            let Some(Sealed(conninfo)) = watch.conninfo.clone().filter(|_| wanted) else { return false };
             let mut durable = self.durable.clone();
             // Of the head, not of an operation that was given up since.
             let epoch = self.head_since();

@@ -61,6 +61,8 @@ pub struct Watch {
     pub told: Option<(Purpose, Monotonic)>,
     /// Facts that were asked for before say nothing of now.
     pub voided: Option<Monotonic>,
+    /// When a call last took the agent's fence off.
+    pub unfenced: Option<Monotonic>,
     /// When a fresh connection, and when a canary was last asked for.
     pub fresh: Option<Monotonic>,
     pub canary_asked: Option<Monotonic>,
@@ -146,6 +148,15 @@ impl Watch {
         self.failures.clear();
         self.failed = 0;
         self.canary_failed = None;
+        self.advanced = None;
+    }
+
+    /// Counts the failures from now: the newest one stays, as the first.
+    pub fn begin_again(&mut self, now: Monotonic) {
+        let last = self.failures.pop();
+        self.failures.clear();
+        self.failures.extend(last.map(|last| Failed { asked: now, at: now, witnessed: false, ..last }));
+        self.failed = 1;
         self.advanced = None;
     }
 

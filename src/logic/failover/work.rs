@@ -233,6 +233,9 @@ impl Core {
     fn drain(&mut self, out: &mut Vec<Effect>) {
         let Some(head) = self.durable.head.as_ref().map(|head| head.member.clone()) else { return };
         self.work = Work::Draining;
+        if let Some(watch) = self.watches.get_mut(&head) {
+            watch.unfenced = None;
+        }
         // The fence of before may be coming off: it is needed again, and so is its memory.
         self.calls.clear();
         let within = self.settings.hold_max.max(DRAIN);
@@ -258,6 +261,9 @@ impl Core {
             self.call(&member, Purpose::Cut, Action::Cut, CUT, out);
         }
         let Some(from) = operation.from.map(|head| head.member) else { return };
+        if let Some(watch) = self.watches.get_mut(&from) {
+            watch.unfenced = None;
+        }
         if operation.kind == OperationKind::Forced {
             self.call(&from, Purpose::Fence, Action::Fence { epoch: operation.epoch }, FENCE, out);
         }
@@ -406,7 +412,8 @@ impl Core {
         let entry = Self::entry(durable.epoch, "aborted", text, wall);
         self.back_off(now);
         self.refuse(no, wall, out);
-        self.calls.clear();
+        // What changes a server may still be carried out: until it is answered it is not forgotten.
+        self.calls.retain(|_, (_, purpose)| matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain));
         self.stage(durable, vec![entry], After::GivenUp, out);
     }
 
@@ -419,6 +426,10 @@ impl Core {
         wall: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        if matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain) && self.durable.operation.is_none() {
+            // Of an operation that was given up: looks from before do not show it.
+            self.changed = now;
+        }
         match (purpose, result) {
             (Purpose::Cut, Ok(Answer::Cut { timeline, received, replayed })) => {
                 if let Work::Cutting { cut, .. } = &mut self.work {
@@ -431,6 +442,7 @@ impl Core {
                 }
             }
             (Purpose::Cut | Purpose::Hook | Purpose::Fence, _) => {}
+            (Purpose::Drain, _) if self.work != Work::Draining => {}
             (Purpose::Drain, result) => self.drained(result, now, wall, out),
             (Purpose::Replay, result) => self.replayed(result, now, wall, out),
             (Purpose::Promote, Ok(_)) => {
