@@ -17,7 +17,7 @@ use holdfast::model::failover::sighting::{Failure, FailureClass, Sighting};
 
 use crate::faults::Fault;
 use crate::node::{Host, MS, Time};
-use crate::server::{conninfo, no};
+use crate::server::no;
 use crate::world::{Ev, World};
 
 #[derive(Clone, Default)]
@@ -43,6 +43,8 @@ pub struct Look {
     /// The kernel over there has answered.
     pub tcp: bool,
     pub facts: Option<holdfast::model::failover::sighting::Facts>,
+    /// `primary_conninfo` as the server read it out.
+    pub conninfo: Option<String>,
 }
 
 pub struct Calling {
@@ -349,7 +351,8 @@ impl World {
         slot.running = Some(number);
         let kept = slot.kept.filter(|_| !fresh);
         let fresh = kept.is_none();
-        let look = Look { host, asked: self.now, fresh, canary, kept, tcp: kept.is_some(), facts: None };
+        let look =
+            Look { host, asked: self.now, fresh, canary, kept, tcp: kept.is_some(), facts: None, conninfo: None };
         self.agent.looks.insert(number, look);
         if let Some(way) = self.way(self.here(), host) {
             let trips = if fresh { 3 } else { 1 };
@@ -386,7 +389,7 @@ impl World {
             Sighting::Answered(facts) => {
                 slot.kept = Some(look.kept.unwrap_or(incarnation));
                 slot.cached = Some((incarnation, facts.timeline));
-                let now = self.nodes[host].follows.map(conninfo).filter(|_| self.nodes[host].standby);
+                let now = look.conninfo.clone();
                 if now.is_some() && now != slot.told {
                     slot.told.clone_from(&now);
                     told = now.map(Sealed);

@@ -4,7 +4,7 @@ use holdfast::logic::failover::{Answer, CallError};
 use holdfast::model::failover::sighting::{Facts, Failure, FailureClass, Sighting};
 
 use crate::node::{Host, Process, Time, Waiter};
-use crate::server::no;
+use crate::server::{conninfo, no};
 use crate::world::{Ev, World};
 
 /// What waits at a server that does not run, or on a way that is blocked.
@@ -45,6 +45,7 @@ impl World {
             return;
         }
         let asks_canary = known.canary;
+        known.conninfo = self.nodes[host].follows.map(conninfo).filter(|_| self.nodes[host].standby);
         let facts = self.facts(host, history);
         if asks_canary && facts.is_primary() {
             self.canary(host, look, facts);

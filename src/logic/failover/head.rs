@@ -8,7 +8,9 @@ use super::watch::Watch;
 use super::work::{After, Work};
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
-use crate::model::failover::durable::{Head, LineageEntry, Operation, OperationKind, SyncWish};
+use crate::model::failover::durable::{
+    FenceMemory, Head, LineageEntry, MemberMemory, Operation, OperationKind, SyncWish,
+};
 use crate::model::failover::group::{LastFailover, RefusalCode};
 use crate::model::failover::lsn::{Fork, Lsn};
 
@@ -71,7 +73,12 @@ impl Core {
         if let Some(from) = &from {
             durable.members.entry(from.member.clone()).or_default().superseded = Some(epoch);
         }
-        durable.members.remove(&head.member);
+        let fenced = durable.members.remove(&head.member).is_some_and(|memory| memory.fence.is_some());
+        if fenced {
+            // It took over with a fence on; the names it waited for were those of another role.
+            let fence = Some(FenceMemory { epoch, sync_names: String::new() });
+            durable.members.insert(head.member.clone(), MemberMemory { fence, ..MemberMemory::default() });
+        }
         if let Some(names) = durable.quorum.take().and_then(|quorum| SyncNames::parse(&quorum.text)) {
             durable.sync_wish = Some(SyncWish { any: names.any, quorum: names.quorum });
         }

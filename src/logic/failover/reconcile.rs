@@ -204,6 +204,8 @@ impl Core {
             let mut durable = self.durable.clone();
             let memory = durable.members.entry(member.clone()).or_default();
             memory.superseded.get_or_insert(epoch);
+            // Whatever it followed before: it must be seen to follow the head again.
+            memory.attached = false;
             memory.fence.get_or_insert(FenceMemory { epoch, sync_names });
             let entry = Self::entry(epoch, "fence", detail.clone(), wall);
             out.push(Effect::Tell(Happening::Superseded { member: member.clone(), detail }));
