@@ -351,8 +351,16 @@ impl World {
         slot.running = Some(number);
         let kept = slot.kept.filter(|_| !fresh);
         let fresh = kept.is_none();
-        let look =
-            Look { host, asked: self.now, fresh, canary, kept, tcp: kept.is_some(), facts: None, conninfo: None };
+        let look = Look {
+            host,
+            asked: self.now,
+            fresh,
+            canary,
+            kept,
+            tcp: kept.is_some(),
+            facts: None,
+            conninfo: None,
+        };
         self.agent.looks.insert(number, look);
         if let Some(way) = self.way(self.here(), host) {
             let trips = if fresh { 3 } else { 1 };

@@ -311,6 +311,11 @@ impl World {
             // The fence hook came late.
             self.start(host, MS, 100 * MS);
         }
+        if self.agent.disk.disabled {
+            self.command(Command::Enable);
+        } else if self.agent.disk.paused.is_some() {
+            self.command(Command::Resume);
+        }
         if let Some(head) = self.routed_to() {
             for host in 0..self.nodes.len() {
                 let rival = !self.nodes[host].standby;
@@ -331,7 +336,9 @@ impl World {
         for host in (0..self.nodes.len()).filter(|host| *host != best) {
             self.rewind(host, best, 0);
         }
-        self.command(Command::Unfence { member: self.members[best].clone() });
+        // By hand, since the agent takes it for a rival.
+        self.nodes[best].read_only = false;
+        self.nodes[best].set_sync("");
         self.run_for(SECOND);
         self.command(Command::Resume);
     }
@@ -340,7 +347,9 @@ impl World {
     pub fn unsettled(&self) -> Option<String> {
         let Some(head) = self.routed_to() else { return Some(String::from("F12: nothing is routed")) };
         let node = &self.nodes[head];
-        if !self.ledger.forgot && (node.read_only || node.sync_names.contains("holdfast")) {
+        let router = self.setup.settings.mode != holdfast::model::failover::group::Mode::Auto;
+        let left_alone = self.ledger.forgot || (router && self.ledger.set_at.is_some());
+        if !left_alone && (node.read_only || node.sync_names.contains("holdfast")) {
             return Some(format!("F15: {} is routed and fenced", node.name));
         }
         if !node.is_up() || node.standby {
@@ -349,7 +358,6 @@ impl World {
         if self.setup.settings.switch {
             return None;
         }
-        let router = self.setup.settings.mode != holdfast::model::failover::group::Mode::Auto;
         for (host, other) in self.nodes.iter().enumerate().filter(|(host, _)| *host != head) {
             if self.ledger.forgot && other.standby {
                 // Nobody knows any more that it is to follow somebody else.

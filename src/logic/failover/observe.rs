@@ -43,9 +43,11 @@ impl Core {
     ) {
         let void = self.void;
         let Some(watch) = self.watches.get_mut(member) else { return };
-        if watch.take(asked, now, void, sighting) && conninfo.is_some() {
+        if conninfo.is_some() {
+            // Told once, when it changed: not even a look that is void may lose it.
             watch.conninfo = conninfo;
         }
+        watch.take(asked, now, void, sighting);
         let look = self.next_look(member, asked, now);
         out.push(look);
         let first = self.watches.get(member).is_some_and(|watch| watch.failed == 1);

@@ -265,13 +265,7 @@ impl Core {
     }
 
     /// The fence is off: forget it.
-    pub(super) fn unfenced(
-        &mut self,
-        member: &Name,
-        now: Monotonic,
-        wall: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn unfenced(&mut self, member: &Name, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         // Looks from before still show it.
         self.changed = now;
         if let Some(watch) = self.watches.get_mut(member) {
@@ -437,8 +431,10 @@ impl Core {
         let Some(head) = self.durable.head.clone().filter(|_| gone && !self.is_switch()) else {
             return false;
         };
+        // The head's own member too: it may have come back as the head in a time that was forgotten.
         let mut newer: Vec<Head> = self
-            .standbys()
+            .watches
+            .iter()
             .filter_map(|(member, watch)| {
                 let facts = watch.current()?;
                 let known = facts.ancestry.as_ref();

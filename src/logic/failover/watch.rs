@@ -69,17 +69,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes in a look. `false` when it is older than what is known or void.
-    pub fn take(&mut self, asked: Monotonic, now: Monotonic, void: Monotonic, sighting: Sighting) -> bool {
+    /// Takes in a look, unless it is older than what is known or void.
+    pub fn take(&mut self, asked: Monotonic, now: Monotonic, void: Monotonic, sighting: Sighting) {
         if asked < void || self.asked.is_some_and(|newest| asked < newest) {
-            return false;
+            return;
         }
         self.asked = Some(asked);
         match sighting {
             Sighting::Answered(facts) => self.answered(asked, facts),
             Sighting::Failed(failure) => self.fail(Failed { asked, at: now, failure, witnessed: false }),
         }
-        true
     }
 
     /// The kept connection ended.

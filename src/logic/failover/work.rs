@@ -413,7 +413,8 @@ impl Core {
         self.back_off(now);
         self.refuse(no, wall, out);
         // What changes a server may still be carried out: until it is answered it is not forgotten.
-        self.calls.retain(|_, (_, purpose)| matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain));
+        self.calls
+            .retain(|_, (_, purpose)| matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain));
         self.stage(durable, vec![entry], After::GivenUp, out);
     }
 
@@ -426,7 +427,9 @@ impl Core {
         wall: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain) && self.durable.operation.is_none() {
+        if matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain)
+            && self.durable.operation.is_none()
+        {
             // Of an operation that was given up: looks from before do not show it.
             self.changed = now;
         }
