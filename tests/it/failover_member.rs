@@ -5,8 +5,9 @@ use std::time::Duration;
 use holdfast::logic::failover::Answer;
 use holdfast::model::failover::lsn::Lsn;
 use holdfast::model::failover::sighting::{FailureClass, Standing};
-use holdfast::targets::postgres::member::{Look, MemberAction, MemberLink, undo_cut};
+use holdfast::targets::postgres::member::{Look, MemberAction, MemberLink, Peer, undo_cut};
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use super::support::member::*;
 use super::support::postgres::Postgres;
@@ -19,7 +20,7 @@ async fn a_look_shows_who_leads_and_who_follows_whom() {
     let (mut one, mut two) = (link(&primary), link(&standby));
     let seen = look(&mut one, Look { fresh: true, canary: true }).await;
     assert!(seen.conninfo.is_none() && seen.problem.is_none());
-    let first = facts(seen);
+    let first = answered(seen);
     assert_eq!((first.timeline, first.ancestry.as_deref(), first.version), (1, Some(&[][..]), 150_000));
     assert_eq!(
         (first.canary, first.read_only, first.other_agent, first.manager.as_deref()),
@@ -36,7 +37,7 @@ async fn a_look_shows_who_leads_and_who_follows_whom() {
     assert!(!format!("{seen:?} {two:?}").contains("heim"), "{seen:?}");
     let conninfo = seen.conninfo.clone().expect("the first look tells it");
     assert!(conninfo.expose().contains("ge heim"));
-    let second = facts(seen);
+    let second = answered(seen);
     assert_eq!((second.system_id, second.timeline), (first.system_id, 1));
     let Standing::Standby { streaming, receiver, upstream, delayed, .. } = &second.standing else {
         panic!("{second:?}")
@@ -48,7 +49,7 @@ async fn a_look_shows_who_leads_and_who_follows_whom() {
     // Told once; a canary is for primaries.
     let seen = look(&mut two, CANARY).await;
     assert!(seen.conninfo.is_none());
-    assert_eq!(facts(seen).canary, None);
+    assert_eq!(answered(seen).canary, None);
 
     primary.psql("alter system set synchronous_standby_names = 'ANY 1 (pg2)'");
     primary.psql("select pg_reload_conf()");
@@ -71,7 +72,7 @@ async fn a_standby_is_cut_restored_repointed_and_promoted() {
     for link in [&mut two, &mut three] {
         let seen = look(link, PLAIN).await;
         conninfos.push(seen.conninfo.clone().expect("told"));
-        ids.push(facts(seen).system_id);
+        ids.push(answered(seen).system_id);
     }
     primary.psql("create table t as select generate_series(1, 1000) as id");
 
@@ -197,7 +198,7 @@ async fn a_fence_ends_sessions_and_survives_a_restart() {
     let mut writer = server.background_as("app", "begin read write; insert into t values (3); commit");
     server.wait_until("select count(*) = 1 from pg_stat_activity where wait_event = 'SyncRep'");
     let seen = one.look(CANARY, within(300)).await;
-    assert_eq!(facts_of(seen).canary, Some(false));
+    assert_eq!(answered(seen).canary, Some(false));
     assert_eq!(act(&mut one, MemberAction::Fence { epoch: 8 }).await, Ok(Answer::Fenced { left: 0 }));
     let _ = writer.wait();
 
@@ -207,24 +208,21 @@ async fn a_fence_ends_sessions_and_survives_a_restart() {
     server.psql_as("app", "insert into t values (4)");
 }
 
-fn facts_of(seen: holdfast::targets::postgres::member::Seen) -> holdfast::model::failover::sighting::Facts {
-    facts(seen)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_hangs_is_waited_for_and_not_repeated() {
-    let server = Postgres::member("synchronous_standby_names = 'nobody'\nmax_connections = 10\n");
+    let server = Postgres::member("max_connections = 10\n");
     let mut one = link(&server);
+    done(&mut one, MemberAction::SyncNames { names: String::from("nobody") }).await;
     for _ in 0..12 {
         for want in [CANARY, Look { fresh: true, canary: true }] {
-            assert_eq!(facts(one.look(want, within(150)).await).canary, Some(false));
+            assert_eq!(answered(one.look(want, within(150)).await).canary, Some(false));
         }
     }
     let waiting =
         "select count(*) from pg_stat_activity where usename = 'holdfast' and wait_event = 'SyncRep'";
     assert_eq!(server.psql(waiting), "1");
     done(&mut one, MemberAction::SyncNames { names: String::new() }).await;
-    assert_eq!(facts(look(&mut one, CANARY).await).canary, Some(true));
+    assert_eq!(answered(look(&mut one, CANARY).await).canary, Some(true));
     server.wait_until(&format!("({waiting}) = 0"));
 }
 
@@ -270,28 +268,28 @@ async fn every_end_of_a_server_has_its_class() {
     assert!(tokio::time::timeout(Duration::from_millis(20), one.lost()).await.is_err());
 
     server.signal_all(Signal::STOP);
-    assert_eq!(class(&mut one, PLAIN).await, FailureClass::Silent);
-    assert_eq!(class(&mut one, FRESH).await, FailureClass::Silent);
+    fails(&mut one, PLAIN, FailureClass::Silent).await;
+    fails(&mut one, FRESH, FailureClass::Silent).await;
     server.signal_all(Signal::CONT);
     see(&mut one).await;
     // The first process alone: old connections answer and new ones do not.
     server.signal_postmaster(Signal::STOP);
-    facts(one.look(PLAIN, within(1000)).await);
-    assert_eq!(class(&mut one, FRESH).await, FailureClass::Silent);
-    facts(one.look(PLAIN, within(1000)).await);
+    answered(one.look(PLAIN, within(1000)).await);
+    fails(&mut one, FRESH, FailureClass::Silent).await;
+    answered(one.look(PLAIN, within(1000)).await);
     server.signal_postmaster(Signal::CONT);
 
     for mode in ["fast", "immediate"] {
         see(&mut one).await;
         server.stop(mode);
         assert_eq!(lost(&mut one).await, FailureClass::Stopping, "{mode}");
-        assert_eq!(class(&mut one, PLAIN).await, FailureClass::Refused);
+        fails(&mut one, PLAIN, FailureClass::Refused).await;
         server.start();
         // Nobody waited for the end: the look meets it.
         see(&mut one).await;
         server.stop(mode);
-        assert_eq!(class(&mut one, PLAIN).await, FailureClass::Stopping, "{mode}");
-        assert_eq!(class(&mut one, PLAIN).await, FailureClass::Refused);
+        fails(&mut one, PLAIN, FailureClass::Stopping).await;
+        fails(&mut one, PLAIN, FailureClass::Refused).await;
         server.start();
         see(&mut one).await;
         server.stop(mode);
@@ -302,7 +300,7 @@ async fn every_end_of_a_server_has_its_class() {
     server.signal_all(Signal::KILL);
     assert_eq!(lost(&mut one).await, FailureClass::Reset);
     server.bury();
-    assert_eq!(class(&mut one, FRESH).await, FailureClass::Refused);
+    fails(&mut one, FRESH, FailureClass::Refused).await;
     server.start();
     see(&mut one).await;
     // The kernel may have taken only the first process; its children say that they go.
@@ -327,26 +325,26 @@ async fn a_server_that_is_not_ready_or_does_not_want_us_says_so() {
         assert!(!failure.detail.contains("wrong-password"), "{failure:?}");
     }
     let unknown = section_at("nobody.invalid", server.port, "");
-    assert_eq!(class(&mut link_of(&unknown), PLAIN).await, FailureClass::Configuration);
-    // TEST-NET-1 leads nowhere; a machine without any way out says so at once.
-    let nowhere = section_at("192.0.2.1", server.port, "");
-    assert_eq!(class(&mut link_of(&nowhere), PLAIN).await, FailureClass::Unreachable);
+    fails(&mut link_of(&unknown), PLAIN, FailureClass::Configuration).await;
+    let full = super::support::silent::Full::new();
+    let nowhere = section_at("127.0.0.1", full.port(), "");
+    fails(&mut link_of(&nowhere), PLAIN, FailureClass::Unreachable).await;
     let silent = super::support::silent::Silent::mute();
     let mute = section_at("127.0.0.1", silent.port(), "");
-    assert_eq!(class(&mut link_of(&mute), PLAIN).await, FailureClass::Silent);
+    fails(&mut link_of(&mute), PLAIN, FailureClass::Silent).await;
 
     let mut one = link(&server);
     see(&mut one).await;
     server.psql("alter role holdfast connection limit 1");
     see(&mut one).await;
-    assert_eq!(class(&mut one, FRESH).await, FailureClass::Configuration);
+    fails(&mut one, FRESH, FailureClass::Configuration).await;
     // The kept session is still there, and does what no other could.
     done(&mut one, MemberAction::SyncNames { names: String::new() }).await;
     server.psql("alter role holdfast connection limit -1");
     server.stop("fast");
     server.append("standby.signal", "");
     server.start();
-    assert_eq!(class(&mut one, PLAIN).await, FailureClass::Recovering);
+    fails(&mut one, PLAIN, FailureClass::Recovering).await;
     wait_for_end(server);
 }
 
@@ -434,13 +432,127 @@ async fn other_agents_managers_and_clients_that_go_around_are_noticed() {
     let mut patroni = server.psql_in_background("set application_name = 'Patroni'; select pg_sleep(3600)");
     let mut local = server.background_at_socket("select pg_sleep(3600)");
     server.wait_until("select count(*) = 2 from pg_stat_activity where query like '%pg_sleep(3600)' and state = 'active' and pid <> pg_backend_pid()");
-    let seen = look(&mut other, FRESH).await;
-    let seen = facts_of(seen);
+    let seen = answered(look(&mut other, FRESH).await);
     assert_eq!((seen.manager.as_deref(), seen.bypass), (Some("patroni"), 1));
     for child in [&mut patroni, &mut local] {
         let _ = child.kill();
         let _ = child.wait();
     }
+    server.psql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(3600)'");
     server.psql("create schema repmgr");
-    assert_eq!(facts_of(look(&mut other, FRESH).await).manager.as_deref(), Some("repmgr"));
+    assert_eq!(answered(look(&mut other, FRESH).await).manager.as_deref(), Some("repmgr"));
+}
+
+fn peer(name: &str) -> Peer {
+    Peer { name: self::name(name), application_name: None, slot: None }
+}
+
+async fn codes(server: &Postgres, own: &str, peers: &[Peer]) -> Vec<&'static str> {
+    let findings = link(server).check(&name(own), peers, within(10_000)).await;
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_check_prints_makes_its_findings_vanish() {
+    let primary = Postgres::primary("max_wal_senders = 2\nwal_retrieve_retry_interval = 5s\n");
+    primary.psql("alter system set synchronous_standby_names = 'ANY 1 (pg2, gone)'");
+    primary.psql("select pg_reload_conf()");
+    let pg2 =
+        Peer { application_name: Some(String::from("pg2")), slot: Some(String::from("pg2")), ..peer("pg2") };
+    let peers = [pg2, peer("pg-3")];
+    let before = primary.psql("select pg_current_wal_insert_lsn()");
+    let findings = link(&primary).check(&name("pg1"), &peers, within(10_000)).await;
+    let codes_found: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    let rights = ["monitor", "signal", "promote", "reload", "parameters", "replication"];
+    let settings = ["retry_interval", "rewind", "senders", "slot", "slot", "own_slot", "sync_names"];
+    assert_eq!(codes_found, [&rights[..], &settings].concat());
+    assert!(findings.iter().filter(|finding| rights.contains(&finding.code)).all(|finding| finding.blocking));
+    assert_eq!(primary.psql("select pg_current_wal_insert_lsn()"), before, "nothing was written");
+    // A commit waits for a standby nobody is, as the finding says; first that one.
+    for finding in findings.iter().rev() {
+        primary.script(finding.sql.as_ref().expect("every one has its statement"));
+    }
+    primary.stop("fast");
+    primary.start();
+    // The history's finding comes with the right to ask.
+    primary.psql("alter system set synchronous_standby_names = ''");
+    primary.psql("select pg_reload_conf()");
+    assert_eq!(codes(&primary, "pg1", &peers).await, [] as [&str; 0]);
+
+    let standby = Postgres::follower(
+        &primary,
+        "pg4",
+        "recovery_min_apply_delay = 1s\nwal_retrieve_retry_interval = 5s\n",
+    );
+    let twin = Peer { application_name: Some(String::from("pg4")), ..peer("pg5") };
+    standby.psql("select pg_create_physical_replication_slot('pg5', true)");
+    let found = link(&standby).check(&name("pg6"), std::slice::from_ref(&twin), within(10_000)).await;
+    assert!(!format!("{found:?}").contains("heim"));
+    let codes_found: Vec<_> = found.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes_found, ["retry_interval", "delay", "application_name"]);
+    for finding in &found {
+        standby.script(finding.sql.as_ref().expect("every one has its statement"));
+    }
+    assert_eq!(codes(&standby, "pg6", &[twin]).await, [] as [&str; 0]);
+    primary.wait_until("select count(*) = 1 from pg_stat_replication where application_name = 'pg6'");
+    // Nobody may replicate from here: the history could not be read.
+    let hba = primary.data().join("pg_hba.conf");
+    let rules = std::fs::read_to_string(&hba).unwrap();
+    std::fs::write(&hba, format!("host replication holdfast all reject\n{rules}")).unwrap();
+    primary.psql("select pg_reload_conf()");
+    assert_eq!(codes(&primary, "pg1", &peers).await, ["history"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_does_not_sleep_through_its_signal_and_a_drain_is_quick() {
+    let primary = Postgres::member("");
+    let standby = Postgres::follower(&primary, "pg2", "wal_retrieve_retry_interval = 30s\n");
+    let (mut one, mut two) = (link(&primary), link(&standby));
+    see(&mut one).await;
+    let (mut idle, mut count) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let mut client = link(&primary);
+        count += u32::from(see(&mut client).await.other_agent);
+        idle.push(client);
+    }
+    assert_eq!(count, 20);
+    let asked = Instant::now();
+    let drain = MemberAction::Drain { epoch: 1, drain: Duration::from_secs(5) };
+    let Ok(Answer::Drained { left: 0, lsn }) = act(&mut one, drain).await else { panic!("not drained") };
+    assert!(asked.elapsed() < Duration::from_secs(4), "the idle do not wait: {:?}", asked.elapsed());
+    done(&mut two, MemberAction::Replay { lsn }).await;
+    eprintln!("drain and replay: {:?}", asked.elapsed());
+    // The receiver dies, and the startup process goes to sleep for 30 s.
+    primary.signal_all(Signal::KILL);
+    primary.bury();
+    see_until(&mut two, |facts| matches!(facts.standing, Standing::Standby { receiver: false, .. })).await;
+    let asked = Instant::now();
+    act(&mut two, MemberAction::Cut).await.unwrap();
+    eprintln!("cut: {:?}", asked.elapsed());
+    done(&mut two, MemberAction::Promote).await;
+    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
+    act(&mut two, MemberAction::Verify).await.unwrap();
+    eprintln!("cut, promote and verify: {:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_costs_little() {
+    let primary = Postgres::member("");
+    let standby = Postgres::follower(&primary, "pg2", "");
+    for server in [&primary, &standby] {
+        let mut link = link(server);
+        see(&mut link).await;
+        let (before, theirs) = (own_ticks(), server.processor_ticks());
+        let asked = Instant::now();
+        for _ in 0..1000 {
+            see(&mut link).await;
+        }
+        let (ours, theirs) = (own_ticks() - before, server.processor_ticks() - theirs);
+        // Ticks of 10 ms; the tests beside this one count as well, so it is not asserted.
+        eprintln!("1000 looks: {:?}, agent {} ms, server {} ms", asked.elapsed(), ours * 10, theirs * 10);
+    }
+}
+
+fn own_ticks() -> u64 {
+    super::support::postgres::ticks(std::process::id())
 }

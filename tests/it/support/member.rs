@@ -49,7 +49,7 @@ pub async fn look(link: &mut MemberLink, want: Look) -> Seen {
 }
 
 #[track_caller]
-pub fn facts(seen: Seen) -> Facts {
+pub fn answered(seen: Seen) -> Facts {
     match seen.sighting {
         Sighting::Answered(facts) => facts,
         Sighting::Failed(failure) => panic!("{failure:?}"),
@@ -57,7 +57,7 @@ pub fn facts(seen: Seen) -> Facts {
 }
 
 pub async fn see(link: &mut MemberLink) -> Facts {
-    facts(look(link, PLAIN).await)
+    answered(look(link, PLAIN).await)
 }
 
 #[track_caller]
@@ -68,9 +68,10 @@ pub fn failure(seen: Seen) -> Failure {
     }
 }
 
-/// The class of a look that is to fail within a second.
-pub async fn class(link: &mut MemberLink, want: Look) -> FailureClass {
-    failure(link.look(want, within(1000)).await).class
+/// Looks for a second at most; it is to fail in this class.
+pub async fn fails(link: &mut MemberLink, want: Look, class: FailureClass) {
+    let failure = failure(link.look(want, within(1000)).await);
+    assert_eq!(failure.class, class, "{failure:?}");
 }
 
 /// Looks until `wanted` holds.

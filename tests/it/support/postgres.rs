@@ -12,7 +12,7 @@ use super::free_port;
 /// The account the server runs as when the tests run as root, which it refuses to be.
 const NOBODY: u32 = 65534;
 
-/// A password in the settings of a follower, which nobody asks for, as a file holds it.
+/// A password nobody asks for, `it's a ge heim`, as a file of settings holds it.
 const HIDDEN_SETTING: &str = r"password=''it\\''s a ge heim''";
 
 /// Who must know the password.
@@ -357,6 +357,13 @@ impl Postgres {
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
     }
 
+    /// Processor time of all processes there are, in ticks of 10 ms.
+    pub fn processor_ticks(&self) -> u64 {
+        let Some(server) = self.pid() else { return 0 };
+        let all = children_of(server).into_iter().chain([server]);
+        all.map(|pid| ticks(pid.as_raw_nonzero().get().unsigned_abs())).sum()
+    }
+
     fn pid(&self) -> Option<Pid> {
         let text = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
@@ -383,6 +390,13 @@ fn folder() -> TempDir {
         std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("give the folder away");
     }
     folder
+}
+
+/// Processor time of a process, in ticks of 10 ms.
+pub fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+    after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 fn children_of(parent: Pid) -> Vec<Pid> {

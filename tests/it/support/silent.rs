@@ -12,6 +12,27 @@ pub struct Silent {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// A port that does not even let a connection come about, as a host that is gone: the
+/// queue of its listener is full.
+pub struct Full {
+    listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Full {
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let patience = std::time::Duration::from_millis(100);
+        let connect = || TcpStream::connect_timeout(&address, patience).ok();
+        Self { listener, _waiting: std::iter::from_fn(connect).take(1 << 14).collect() }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.listener.local_addr().expect("address").port()
+    }
+}
+
 impl Silent {
     /// Accepts and never answers.
     pub fn mute() -> Self {
