@@ -36,7 +36,7 @@ use crate::logic::failover::{Action, CallError, CallId, Core, Effect, Event, Sea
 use crate::model::failover::durable::Durable;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::route::{Address, Route};
-use crate::model::failover::view::{Finding, GroupView};
+use crate::model::failover::view::Finding;
 use crate::runtime::supervisor::TaskResult;
 use crate::targets::postgres::member::{MemberAction, MemberLink, Peer};
 
@@ -73,7 +73,6 @@ pub struct Group {
     replies: BTreeMap<u64, oneshot::Sender<Result<(), Refusal>>>,
     next_reply: u64,
     findings: Arc<Vec<Finding>>,
-    shown: Option<Arc<GroupView>>,
     figures_due: Instant,
     check_due: Instant,
 }
@@ -98,7 +97,7 @@ pub async fn run(plan: Plan, asks: &mut mpsc::Receiver<Ask>, stop: &Cancellation
             Some(ask) = asks.recv() => group.answer(ask).await,
             () = tokio::time::sleep_until(wake) => group.step(Event::Tick).await,
         }
-        group.rest().await;
+        group.rest();
     }
 }
 
@@ -142,7 +141,6 @@ impl Group {
             replies: BTreeMap::new(),
             next_reply: 0,
             findings: Arc::new(Vec::new()),
-            shown: None,
             figures_due: now,
             check_due: now + CHECK_AFTER,
         }
@@ -167,7 +165,6 @@ impl Group {
             Input::Done { call, result } => Event::Done { call, result },
             Input::Checked { findings } => {
                 self.findings = Arc::new(findings);
-                self.shown = None;
                 return;
             }
         };
@@ -225,7 +222,6 @@ impl Group {
                     }
                 }
                 Effect::Tell(happening) => {
-                    self.shown = None;
                     self.figures_due = Instant::now();
                     show::tell(&self.plan, &happening);
                 }
@@ -325,21 +321,16 @@ impl Group {
     }
 
     /// What is not urgent: what people see, series, the check of grants.
-    async fn rest(&mut self) {
+    fn rest(&mut self) {
         let now = Instant::now();
-        if self.shown.is_none() || now >= self.figures_due {
-            let (at, wall) = self.now();
-            let view = show::view(&self.plan, &self.core, &self.findings, at, wall);
-            self.plan.store.append(
-                &format!("failover/{}", self.plan.name()),
-                wall,
-                &show::figures(&self.plan, &self.core, &view),
-            );
+        let (at, wall) = self.now();
+        let view = show::view(&self.plan, &self.core, &self.findings, at, wall);
+        if now >= self.figures_due {
             self.figures_due = now + FIGURES_EVERY;
-            let view = Arc::new(view);
-            self.plan.show(view.clone());
-            self.shown = Some(view);
+            let stream = format!("failover/{}", self.plan.name());
+            self.plan.store.append(&stream, wall, &show::figures(&self.plan, &self.core, &view));
         }
+        self.plan.show(Arc::new(view));
         if now >= self.check_due {
             self.check_due = now + CHECK_EVERY;
             self.check();

@@ -120,7 +120,7 @@ impl Postgres {
     /// Makes a former primary a standby of `head`, with pg_rewind.
     pub fn rejoin(&self, head: &Self, name: &str, slot: &str) {
         self.signal_all(Signal::KILL);
-        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+        self.forget_pid();
         head.psql("checkpoint");
         let source = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", head.port);
         let data = self.data();
@@ -297,7 +297,8 @@ impl Postgres {
     pub fn signal_all(&self, signal: Signal) {
         let Some(server) = self.pid() else { return };
         let children = children_of(server);
-        for pid in children.into_iter().chain([server]) {
+        // The first process first: one that sees its children die would say so to the others.
+        for pid in [server].into_iter().chain(children) {
             let _ = kill_process(pid, signal);
         }
     }
@@ -318,7 +319,10 @@ impl Postgres {
 
     /// Removes what a killed server left to say that it runs.
     pub fn forget_pid(&self) {
+        super::wait_for_refusal(self.port);
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+        // A killed process that nobody has waited for yet counts as one that runs.
+        let _ = std::fs::remove_file(self.folder().join(format!(".s.PGSQL.{}.lock", self.port)));
     }
 
     /// Whether a plain client can write.
@@ -351,10 +355,20 @@ impl Postgres {
         let _ = kill_process(self.pid().expect("a running server"), signal);
     }
 
-    /// Forgets that a server was killed, so that it can be started again.
+    /// Waits until a server that was killed is gone with all of its processes, and removes
+    /// what would keep it from being started again.
     pub fn bury(&self) {
         super::wait_for_refusal(self.port);
+        let data = self.data().canonicalize().expect("the data directory");
+        let lives = |_: &u32| {
+            let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+            let mut folders = processes.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());
+            folders.any(|folder| folder == data)
+        };
+        let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(|at| !lives(at));
+        assert!(tries.is_some(), "the server does not die");
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
+        let _ = std::fs::remove_file(self.folder().join(format!(".s.PGSQL.{}.lock", self.port)));
     }
 
     /// Processor time of all processes there are, in ticks of 10 ms.

@@ -31,13 +31,13 @@ pub use self::act::MemberAction;
 use self::canary::Canary;
 pub use self::check::{Finding, Peer, Place};
 pub use self::standby::undo_cut;
+use super::Surroundings;
 use super::access::Access;
 use super::session::Session;
 use crate::base::secret::Secret;
 use crate::config::target::postgres::Postgres;
 use crate::model::failover::lsn::Fork;
 use crate::model::failover::sighting::{Failure, Sighting};
-use crate::targets::Surroundings;
 
 /// Kept sessions whose backends are remembered.
 const MAX_EARLIER: usize = 8;
