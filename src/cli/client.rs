@@ -170,8 +170,8 @@ impl Client {
         let mark = if path.contains('?') { '&' } else { '?' };
         let mut all: Vec<Value> = Vec::new();
         for _ in 0..MOST_PAGES {
-            let offset = all.len();
-            let mut answer = self.fetch(&format!("{path}{mark}limit={PAGE}&offset={offset}")).await?;
+            let from = if all.is_empty() { String::new() } else { format!("&offset={}", all.len()) };
+            let mut answer = self.fetch(&format!("{path}{mark}limit={PAGE}{from}")).await?;
             let page = answer[key].as_array_mut().map(std::mem::take).unwrap_or_default();
             let (last, total) = (page.is_empty(), answer["total"].as_u64().unwrap_or(0));
             all.extend(page);
