@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdfast::base::id::Name;
 use holdfast::config::Config;
 use holdfast::config::target::postgres::Postgres as Section;
 use holdfast::logic::failover::{Answer, CallError};
@@ -37,6 +38,10 @@ pub fn link(server: &Postgres) -> MemberLink {
 
 pub fn link_of(section: &Section) -> MemberLink {
     MemberLink::new(section, &surroundings())
+}
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
 }
 
 pub fn within(milliseconds: u64) -> Instant {

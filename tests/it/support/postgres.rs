@@ -355,22 +355,6 @@ impl Postgres {
         let _ = kill_process(self.pid().expect("a running server"), signal);
     }
 
-    /// Waits until a server that was killed is gone with all of its processes, and removes
-    /// what would keep it from being started again.
-    pub fn bury(&self) {
-        super::wait_for_refusal(self.port);
-        let data = self.data().canonicalize().expect("the data directory");
-        let lives = |_: &u32| {
-            let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-            let mut folders = processes.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());
-            folders.any(|folder| folder == data)
-        };
-        let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(|at| !lives(at));
-        assert!(tries.is_some(), "the server does not die");
-        let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
-        let _ = std::fs::remove_file(self.folder().join(format!(".s.PGSQL.{}.lock", self.port)));
-    }
-
     /// Processor time of all processes there are, in ticks of 10 ms.
     pub fn processor_ticks(&self) -> u64 {
         let Some(server) = self.pid() else { return 0 };

@@ -12,6 +12,7 @@ use super::{canary, question, replication};
 use crate::base::secret::Secret;
 use crate::logic::failover::{Answer, CallError};
 use crate::model::failover::lsn::Lsn;
+use crate::model::probe::OutcomeClass;
 use crate::targets::postgres::access::Access;
 
 const CONNINFO: &str = "primary_conninfo";
@@ -149,9 +150,16 @@ pub async fn verify(to: &mut Effects, access: &mut Access) -> Result<Answer, Cal
     let (ancestry, canary) =
         tokio::join!(replication::ancestry(access, timeline, deadline), to.ask(canary::COMMIT));
     canary.map_err(|error| to.failed(format!("the canary did not commit: {}", error.detail)))?;
-    let ancestry = ancestry.map_err(|outcome| {
-        to.failed(format!("the history of timeline {timeline} was not read: {}", outcome.detail))
-    })?;
+    let ancestry = match ancestry {
+        Ok(forks) => forks,
+        // The role may not ask: the enrolment check has said so, and a promoted server that
+        // is led to is better than one that is not.
+        Err(outcome) if outcome.class == OutcomeClass::Alive => Vec::new(),
+        Err(outcome) => {
+            let detail = format!("the history of timeline {timeline} was not read: {}", outcome.detail);
+            return Err(to.failed(detail));
+        }
+    };
     let row = to.ask_one("select pg_current_wal_flush_lsn()").await?;
     let lsn = row.get(0).and_then(|text| text.parse().ok());
     let lsn = lsn.ok_or_else(|| to.failed(String::from("the server did not say where its log ends")))?;
