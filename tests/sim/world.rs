@@ -198,12 +198,9 @@ impl World {
     }
 
     pub fn note(&mut self, text: impl FnOnce(&Self) -> String) {
-        if self.trace.is_some() {
-            let line = format!("{:>10.3} {}", self.now as f64 / MS as f64, text(self));
-            if let Some(trace) = &mut self.trace {
-                trace.push(line);
-            }
-        }
+        let Some(mut lines) = self.trace.take() else { return };
+        lines.push(format!("{:>10.3} {}", self.now as f64 / MS as f64, text(self)));
+        self.trace = Some(lines);
     }
 
     pub fn trace(&self) -> String {
