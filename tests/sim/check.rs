@@ -169,7 +169,9 @@ impl World {
         let before = old.head.as_ref().and_then(|head| self.host_of(&head.member));
         if let Some(before) = before {
             self.ledger.left.insert(before, false);
-            self.ledger.pardoned.remove(&before);
+            if !self.setup.settings.switch {
+                self.ledger.pardoned.remove(&before);
+            }
             self.check_loss(new, before, host);
         }
         let back = self.ledger.left.get(&host).copied();

@@ -372,7 +372,7 @@ impl World {
             if !router && other.receiver.is_none_or(|receiver| receiver.from != head) {
                 return Some(format!("F14: {} does not stream from {}", self.names[host], node.name));
             }
-            if !router && (other.read_only || other.sync_names.contains("holdfast")) {
+            if !router && other.sync_names.contains("holdfast") {
                 return Some(format!("F15: {} follows the head and is fenced", other.name));
             }
         }

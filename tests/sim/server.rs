@@ -405,6 +405,7 @@ impl World {
 
     fn obey_promote(&mut self, host: Host, call: u64) {
         self.nodes[host].set_sync("");
+        self.nodes[host].read_only = false;
         if !self.nodes[host].standby {
             return self.answer(host, call, Ok(Answer::Done));
         }

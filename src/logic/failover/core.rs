@@ -256,7 +256,7 @@ impl Core {
         if let Some(id) = reply {
             out.push(Effect::Reply { id, result: Ok(()) });
         }
-        self.after_commit(after, now, out);
+        self.after_commit(after, now, wall, out);
     }
 
     /// Asks for `action` on a member, with the deadline `within`.

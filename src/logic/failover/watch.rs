@@ -15,7 +15,7 @@ use super::work::Purpose;
 /// Failures kept: the first, which says since when, and the newest.
 const KEPT: usize = 8;
 /// What is left of the greatest pace after one look more.
-const FORGET: f64 = 0.9;
+const FORGET: f64 = 0.995;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Failed {

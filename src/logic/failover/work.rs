@@ -25,6 +25,7 @@ use crate::model::failover::durable::{
 };
 use crate::model::failover::group::RefusalCode;
 use crate::model::failover::lsn::Lsn;
+use crate::model::failover::sighting::Facts;
 
 /// Deadlines of calls.
 const CUT: Duration = Duration::from_secs(2);
@@ -211,7 +212,13 @@ impl Core {
         self.stage(durable, vec![entry], After::Hold, out);
     }
 
-    pub(super) fn after_commit(&mut self, after: After, now: Monotonic, out: &mut Vec<Effect>) {
+    pub(super) fn after_commit(
+        &mut self,
+        after: After,
+        now: Monotonic,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         match after {
             After::Nothing => {}
             After::Unfence { member, sync_names } => {
@@ -220,7 +227,7 @@ impl Core {
             }
             After::Hold => self.drain(out),
             After::Cut => self.cut(out),
-            After::Promote => self.promote(now, out),
+            After::Promote => self.promote(now, wall, out),
             After::Routed => self.routed(now, out),
             After::GivenUp => {
                 self.work = Work::Idle;
@@ -272,7 +279,13 @@ impl Core {
         }
     }
 
-    fn promote(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
+    /// The candidate of an intent may have been rebuilt by somebody before it was promoted.
+    fn is_still_of_the_lineage(&self, facts: &Facts) -> bool {
+        let from = self.durable.operation.as_ref().and_then(|operation| operation.from.as_ref());
+        from.is_none_or(|from| facts.system_id == from.system_id && facts.timeline == from.timeline)
+    }
+
+    fn promote(&mut self, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         let candidate = self.durable.operation.as_ref().and_then(|operation| operation.candidate.clone());
         let Some(candidate) = candidate else { return };
         if self.is_switch() {
@@ -280,10 +293,20 @@ impl Core {
             self.call(&candidate, Purpose::Verify, Action::Verify, VERIFY, out);
             return;
         }
-        match self.watches.get(&candidate).and_then(Watch::current) {
+        match self.watches.get(&candidate).and_then(Watch::current).cloned() {
             Some(facts) if facts.is_primary() => {
                 self.work = Work::Verifying;
+                if !facts.sync_names.is_empty() {
+                    // Promoted by another hand: the verifying commit would wait for nobody.
+                    let names = String::new();
+                    self.call(&candidate, Purpose::SyncNames, Action::SyncNames { names }, VERIFY, out);
+                }
                 self.call(&candidate, Purpose::Verify, Action::Verify, VERIFY, out);
+            }
+            Some(facts) if !self.is_still_of_the_lineage(&facts) => {
+                let text = format!("{candidate} was made a standby of another history meanwhile");
+                self.refuse((RefusalCode::Lineage, text), wall, out);
+                self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN) };
             }
             Some(_) => {
                 self.work = Work::Promoting;
@@ -336,7 +359,7 @@ impl Core {
             (Work::Idle, Step::Begun | Step::Cut) if self.all_looked() => {
                 self.resume_cut(&operation, now, wall, out)
             }
-            (Work::Idle, Step::Intent) => self.promote(now, out),
+            (Work::Idle, Step::Intent) => self.promote(now, wall, out),
             (Work::Cutting { .. }, _) => self.cut_done(operation, now, wall, out),
             _ => {}
         }
