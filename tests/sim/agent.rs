@@ -534,7 +534,11 @@ impl World {
         let epoch = route.epoch;
         let there = route.to.is_some();
         self.agent.route = Some(route);
-        self.ledger.route_since = there.then_some(self.ledger.route_since.unwrap_or(self.now));
+        let since = self.ledger.route_since.unwrap_or(self.now);
+        if !there && self.ledger.route_since.is_some() {
+            self.ledger.routed_for = self.now - since;
+        }
+        self.ledger.route_since = there.then_some(since);
         self.reset_proxied(Some(epoch), &keep);
     }
 

@@ -36,6 +36,8 @@ pub struct Ledger {
     pub promotions: u32,
     pub fenced_off: BTreeSet<Host>,
     pub route_since: Option<Time>,
+    /// How long the last route was there.
+    pub routed_for: Time,
     candidates: BTreeMap<u64, Name>,
     /// Heads that were left, and whether they have followed a head since.
     left: BTreeMap<Host, bool>,
@@ -184,6 +186,10 @@ impl World {
     /// F7 of the change from one head to the next.
     fn check_loss(&mut self, new: &Durable, before: Host, host: Host) {
         if self.setup.settings.switch || self.ledger.burst || !self.setup.steady_writes {
+            return;
+        }
+        if self.ledger.routed_for < 3 * SECOND {
+            // Clients that only just began again have no pace yet: the bound is an estimate.
             return;
         }
         let Some(bound) = new.last.as_ref().and_then(|last| last.lost_bytes_bound) else { return };

@@ -163,6 +163,8 @@ impl World {
                 }
             }
             Fault::SyncEdit(names) => {
+                // What was acknowledged before it is not covered by the new setting.
+                self.ledger.burst = true;
                 if let Some(head) = self.head().filter(|head| self.nodes[*head].is_up())
                     && !self.nodes[head].sync_names.contains("holdfast")
                 {

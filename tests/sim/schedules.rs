@@ -285,7 +285,8 @@ fn random_schedules_of_synchronous_groups_lose_nothing() {
 fn schedules_that_were_wrong_once() {
     let random = [
         264, 414, 868, 1062, 1408, 1463, 1474, 1883, 2988, 3391, 3691, 3824, 5159, 6718, 7706, 8572, 8756,
-        9612, 102_963, 102_984, 105_057, 109_413, 202_654, 211_743, 212_288, 215_672,
+        9612, 102_963, 102_984, 105_057, 109_413, 202_654, 211_743, 212_288, 215_672, 12_513, 32_858, 36_481,
+        54_227, 78_509, 89_711,
     ];
     for seed in random {
         assert_eq!(run(seed, false).1, None, "HOLDFAST_SEED={seed}");
