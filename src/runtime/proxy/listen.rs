@@ -84,12 +84,11 @@ fn turn_away(client: TcpStream, house: &Arc<House>) {
     });
 }
 
-/// Hands every route to the pump; for good, so that one whose sender is gone stays.
+/// Tells the pump of every route; for good, so that one whose sender is gone stays.
 pub async fn follow(house: &House, mut route: watch::Receiver<Route>) {
     loop {
-        let now = route.borrow_and_update().clone();
-        house.reach.remember(&now);
-        house.pump.follow(now);
+        house.reach.remember(&route.borrow_and_update());
+        house.pump.follow();
         if route.changed().await.is_err() {
             return std::future::pending().await;
         }

@@ -179,7 +179,7 @@ impl Proxy {
         let inner = &self.inner;
         let listener = tokio::net::TcpListener::from_std(inner.listener.try_clone()?)?;
         let doubt = Arc::new(Doubt::default());
-        let pump = Pump::new(inner.counters.clone(), doubt.clone(), inner.settled.clone())?;
+        let pump = Pump::new(inner.counters.clone(), doubt.clone(), inner.settled.clone(), route.clone())?;
         // Guests end with this run, also when the pump fails.
         let stop = stop.child_token();
         let house = Arc::new(House {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   accepting tasks --[connections]--> +------+ <--epoll-- sockets
-//!   the route --------[route]--------> | pump | ---------> counters, `settled`
+//!   the route --------[a bell]-------> | pump | ---------> counters, `settled`
 //! ```
 //! The pattern: one thread, one edge-triggered epoll set, one buffer for all. What
 //! a socket has is read and sent on in the same turn, so a message costs one read
@@ -43,7 +43,6 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// What the tasks want; taken by the thread in one go.
 #[derive(Default)]
 struct Orders {
-    route: Option<Route>,
     passages: Vec<Passage>,
     stop: bool,
     closed: bool,
@@ -55,6 +54,7 @@ struct Shared {
     settled: watch::Sender<u64>,
     counters: Arc<Counters>,
     doubt: Arc<Doubt>,
+    route: watch::Receiver<Route>,
 }
 
 /// The handle of the thread; clones are the same pump.
@@ -68,9 +68,14 @@ impl Pump {
     ///
     /// # Errors
     /// The system has no descriptor left.
-    pub fn new(counters: Arc<Counters>, doubt: Arc<Doubt>, settled: watch::Sender<u64>) -> io::Result<Self> {
+    pub fn new(
+        counters: Arc<Counters>,
+        doubt: Arc<Doubt>,
+        settled: watch::Sender<u64>,
+        route: watch::Receiver<Route>,
+    ) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Shared { bell, orders: Mutex::default(), settled, counters, doubt };
+        let shared = Shared { bell, orders: Mutex::default(), settled, counters, doubt, route };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -88,9 +93,9 @@ impl Pump {
         self.shared.ring();
     }
 
-    /// Resets what `route` does not keep, now and whatever is added later.
-    pub fn follow(&self, route: Route) {
-        self.shared.lock().route = Some(route);
+    /// The route has changed: resets what it does not keep, now and whatever is added
+    /// later.
+    pub fn follow(&self) {
         self.shared.ring();
     }
 
@@ -110,6 +115,9 @@ impl Pump {
         epoll::add(&epoll, &self.shared.bell, epoll::EventData::new_u64(ORDER), epoll::EventFlags::IN)?;
         let mut room = Room::new(epoll, self.shared.clone());
         let mut events = Vec::with_capacity(EVENTS);
+        if !room.obey() {
+            return Ok(());
+        }
         loop {
             events.clear();
             let patience = if room.again.is_empty() { None } else { Some(&AT_ONCE) };
@@ -240,11 +248,13 @@ impl Room {
         let mut unheard = [0; 8];
         let _ = rustix::io::read(&self.shared.bell, &mut unheard[..]);
         let mut orders = self.shared.lock();
-        let (route, passages) = (orders.route.take(), std::mem::take(&mut orders.passages));
-        let stop = orders.stop;
+        let (passages, stop) = (std::mem::take(&mut orders.passages), orders.stop);
         drop(orders);
-        if let Some(route) = route {
-            self.follow(route);
+        // Looked up after the passages were taken, so it is at least as new as the one
+        // that each of them was begun with: an older one would not know their member.
+        let now = self.shared.route.borrow().clone();
+        if self.route.as_ref() != Some(&now) {
+            self.follow(now);
         }
         for passage in passages {
             self.admit(passage);

@@ -159,6 +159,24 @@ async fn within_an_epoch_only_members_that_are_not_kept_are_reset() {
     assert_eq!(read(&mut second_theirs, 2).await, b"on");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_follows_a_new_route_at_once_is_not_reset_by_the_old_one() {
+    let (one, two) = (Server::start("pg1").await, Server::start("pg2").await);
+    let road = Road::open(options(), route(1, &[]));
+    for epoch in 1..200 {
+        // By turns a new epoch and another member within one.
+        let server = if epoch % 2 == 0 { &one } else { &two };
+        road.route.send_replace(route(epoch / 2, &[]));
+        let mut client = road.starting().await;
+        road.until(|counters| counters.parked == 1).await;
+        road.route.send_replace(route(epoch / 2, &[server]));
+        let mut theirs = server.admit().await;
+        assert_eq!(read(&mut client, 1).await, b"R");
+        client.write_all(b"on").await.unwrap();
+        assert_eq!(read(&mut theirs, 2).await, b"on");
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_the_agent_is_the_end_of_its_connections() {
     let server = Server::start("pg1").await;
