@@ -2,8 +2,7 @@
 # The long runs: what tests/run.sh does a few times, in large numbers, on the
 # optimised binary. Takes about an hour.
 #
-#   tests/campaign.sh [kills] [kills under alerts] [failovers]
-#   tests/campaign.sh [kills] [kills under alerts] [simulated schedules]
+#   tests/campaign.sh [kills] [kills under alerts] [failovers] [schedules]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +23,6 @@ HOLDFAST_FAILOVERS=$failovers HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_B
     cargo test --locked --test it -- --nocapture --test-threads=1 failover::
 echo "== stored data: many more random cases"
 PROPTEST_CASES=2000 cargo test --locked --lib -- store::
-schedules=${3:-100000}
+schedules=${4:-100000}
 echo "== failover groups: $schedules simulated schedules of each kind, and the whole small scope"
 HOLDFAST_SCHEDULES=$schedules HOLDFAST_SMALL_SCOPE=1 cargo test --locked --release --test sim -- --nocapture

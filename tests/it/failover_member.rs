@@ -104,7 +104,7 @@ async fn a_standby_is_cut_restored_repointed_and_promoted() {
     let Standing::Primary { lsn, .. } = see(&mut one).await.standing else { panic!("no primary") };
     done(&mut two, MemberAction::Replay { lsn }).await;
     let beyond = MemberAction::Replay { lsn: Lsn(u64::MAX) };
-    let late = two.act(beyond, within(300)).await.unwrap_err();
+    let late = two.act(beyond, within(3_000)).await.unwrap_err();
     assert!(!late.unknown && late.detail.contains("FFFFFFFF"), "{late:?}");
 
     // A failover: both cut, one promoted although it waits for a standby nobody is.
