@@ -27,6 +27,8 @@ pub struct Effects {
     pub deadline: Instant,
     /// A change was sent and not refused.
     changed: bool,
+    /// What is waited for, when it is asked for again and again.
+    waiting: Option<String>,
 }
 
 impl Effects {
@@ -53,7 +55,7 @@ impl Effects {
                 }
             }
         };
-        Ok(Self { session, kept, deadline, changed: false })
+        Ok(Self { session, kept, deadline, changed: false, waiting: None })
     }
 
     pub fn version(&self) -> u32 {
@@ -125,6 +127,7 @@ impl Effects {
     /// # Errors
     /// `why`, when no time is left.
     pub async fn beat(&mut self, why: &str) -> Result<(), CallError> {
+        self.waiting = Some(why.to_owned());
         let next = Instant::now() + BEAT;
         if next >= self.deadline {
             return Err(self.failed(format!("{why} in time")));
@@ -138,7 +141,7 @@ impl Effects {
     }
 
     fn late(&self) -> CallError {
-        self.failed(String::from("no answer in time"))
+        self.failed(format!("{} in time", self.waiting.as_deref().unwrap_or("no answer")))
     }
 
     pub async fn end(self) {
