@@ -131,7 +131,8 @@ impl Core {
             return false;
         }
         let own = self.durable.members.get(&head.member).and_then(|memory| memory.fence.as_ref());
-        let foreign = facts.fence().is_some_and(|epoch| own.is_none_or(|fence| fence.epoch != epoch));
+        // One of ours may be of any epoch up to now: operations that were given up repeat it.
+        let foreign = facts.fence().is_some_and(|epoch| own.is_none() || epoch > self.durable.epoch);
         if foreign || self.anyone_further(&head) {
             // Superseded in a time that was forgotten; whoever is further is adopted.
             return false;
