@@ -1,4 +1,5 @@
-//! Bundles the web page into `$OUT_DIR/web`, from where `http` embeds it.
+//! Bundles the web page into `$OUT_DIR/web`, and writes `openapi.json` without its
+//! white space beside it; `http` embeds both.
 //!
 //! The bundle is made from `web/` by node and never committed, so the page in the
 //! binary is always the page in the tree. `HOLDFAST_WEB=skip` writes a one-line page
@@ -32,8 +33,9 @@ fn main() -> ExitCode {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
+    println!("cargo::rerun-if-changed=openapi.json");
     identify();
-    match page() {
+    match page().and_then(|()| document()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             for line in problem.to_string().lines() {
@@ -53,6 +55,15 @@ fn identify() {
     let commit = said.and_then(|output| String::from_utf8(output.stdout).ok());
     println!("cargo::rustc-env=HOLDFAST_COMMIT={}", commit.as_deref().map_or("unknown", str::trim));
     println!("cargo::rustc-env=HOLDFAST_TARGET={}", variable("TARGET").unwrap_or_default().to_string_lossy());
+}
+
+/// A line break or an indent never stands inside a text of JSON.
+fn document() -> Result<(), Box<dyn Error>> {
+    let path = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("openapi.json");
+    let text = fs::read_to_string(&path).map_err(|problem| format!("{}: {problem}", path.display()))?;
+    let compact: String = text.lines().map(str::trim_start).collect();
+    fs::write(PathBuf::from(variable("OUT_DIR")?).join("openapi.json"), compact)?;
+    Ok(())
 }
 
 fn page() -> Result<(), Box<dyn Error>> {

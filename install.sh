@@ -25,6 +25,20 @@ triple() {
     fi
 }
 
+# Whether a program linked with the given flags works here. Which linker rustc brings,
+# and whether the static C library applies packed relocations, differs between
+# machines; the program is started because a C library that does not dies at once.
+works() {
+    probe=$(mktemp -d)
+    if printf 'fn main() {}' | rustc --target "$target" --crate-name probe -C target-feature=+crt-static \
+        "$@" -o "$probe/probe" - >/dev/null 2>&1 && "$probe/probe" >/dev/null 2>&1; then
+        rm -rf "$probe"
+    else
+        rm -rf "$probe"
+        return 1
+    fi
+}
+
 build() {
     need cargo "install Rust 1.95 or newer"
     need cc "install a C compiler (Debian: apt-get install gcc libc6-dev)"
@@ -34,6 +48,12 @@ build() {
     # With --target given, build scripts and macros keep their dynamic C library;
     # the getrandom setting makes the binary run where there is no /dev.
     flags='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"'
+    # Only for size: equal functions once, and relocations as a bitmap.
+    for flag in -Clink-arg=-Wl,--icf=all -Clink-arg=-Wl,--pack-dyn-relocs=relr; do
+        if works "$flag"; then
+            flags="$flags $flag"
+        fi
+    done
     say "building for $target (the first time takes some minutes)"
     RUSTFLAGS="$flags${RUSTFLAGS:+ $RUSTFLAGS}" cargo build --release --locked --target "$target"
     mkdir -p "$out/static"

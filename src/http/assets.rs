@@ -17,10 +17,9 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::error::Problem;
-use super::state::AppState;
+use super::registry::Registry;
 
 #[derive(rust_embed::Embed)]
 #[folder = "$OUT_DIR/web/"]
@@ -31,13 +30,13 @@ struct Files;
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .route("/", get(to_page))
-        .route("/dashboard.html", get(to_page))
-        .route("/ui", get(to_page))
-        .route("/ui/", get(index))
-        .route("/ui/{*path}", get(file))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
+        .page("/", get(to_page))
+        .page("/dashboard.html", get(to_page))
+        .page("/ui", get(to_page))
+        .page("/ui/", get(index))
+        .page("/ui/{*path}", get(file))
 }
 
 async fn to_page() -> Redirect {

@@ -39,8 +39,7 @@ pub struct Front {
 impl Front {
     pub fn new(services: Services) -> Self {
         let app = App::new(services);
-        let (router, document) = super::routes::all().split_for_parts();
-        let _ = app.openapi.set(super::openapi::finished(document).into());
+        let router = super::routes::all(Router::new());
         Self { router: router.with_state(app.clone()), app, only_metrics: false }
     }
 

@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod page;
 pub mod parameters;
 pub mod prometheus;
+pub mod registry;
 pub mod routes;
 pub mod section;
 pub mod serve;

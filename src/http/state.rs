@@ -93,8 +93,6 @@ pub struct App {
     pub listeners: Listeners,
     /// The verdict of this second, see `/health`.
     pub health: AtomicU64,
-    /// The OpenAPI document, set once the routes are known.
-    pub openapi: OnceLock<axum::body::Bytes>,
     pub started: Monotonic,
     /// Our own user id: who may do everything through the socket.
     pub uid: u32,
@@ -126,7 +124,6 @@ impl App {
             evaluations: Arc::new(Semaphore::new(EVALUATIONS)),
             listeners: Listeners::default(),
             health: AtomicU64::new(0),
-            openapi: OnceLock::new(),
             started: services.clock.monotonic(),
             uid: rustix::process::getuid().as_raw(),
             trace_seed: u64::from_le_bytes(seed),

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::post::{GENERATOR, RESOLVE_TIMEOUT, raise_of};
 use super::shapes::{Alert, AlertStatus, Group, PostableAlert, Receiver, fingerprint};
@@ -17,6 +15,7 @@ use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::ApiJson;
 use crate::http::prometheus::Given;
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::silences::stored as stored_silences;
 use crate::http::state::{App, AppState};
 use crate::logic::notify::Matching;
@@ -27,8 +26,8 @@ use crate::model::silence::Silence;
 /// Of one request; Prometheus sends 64.
 const MOST_POSTED: usize = 2000;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(alerts, post)).routes(routes!(groups))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(alerts, post)).routes(routes!(groups))
 }
 
 /// Every active alert, whoever found it.

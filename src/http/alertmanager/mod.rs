@@ -11,16 +11,14 @@ mod shapes;
 mod silences;
 mod status;
 
-use utoipa_axum::router::OpenApiRouter;
-
 use super::error::Problem;
-use super::state::AppState;
+use super::registry::Registry;
 use crate::logic::notify::Matching;
 use crate::logic::silence;
 
 /// Every route below the prefix.
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().merge(alerts::routes()).merge(silences::routes()).merge(status::routes())
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(alerts::routes).routes(silences::routes).routes(status::routes)
 }
 
 /// Every alert has a receiver there; here an alert may have no channel.

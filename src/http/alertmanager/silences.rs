@@ -7,8 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::alerts::not_stored;
 use super::shapes::{MatcherItem, PostableSilence, SilenceItem};
@@ -17,14 +15,15 @@ use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath};
 use crate::http::prometheus::Given;
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::silences::stored as stored_silences;
 use crate::http::state::{App, AppState};
 use crate::logic::silence::{self, Draft, Phase, phase};
 use crate::model::access::AuditEntry;
 use crate::model::silence::Silence;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(silences, post)).routes(routes!(one, expire))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(silences, post)).routes(routes!(one, expire))
 }
 
 /// Every silence, those included that ended within a week.

@@ -3,17 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::NOBODY;
 use super::shapes::Receiver;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(status)).routes(routes!(receivers))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(status)).routes(routes!(receivers))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -6,21 +6,20 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath};
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::alert_actions::{Remark, acknowledgement, tell};
 use crate::http::state::{App, AppState};
 use crate::model::alert::Alert;
 use crate::promql::inspect::metric_names;
 use crate::promql::parse;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(alerts)).routes(routes!(acknowledge))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(alerts)).routes(routes!(acknowledge))
 }
 
 /// One alert in the words of this family.

@@ -10,8 +10,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::facility_enable::{enable_group, opened};
 use crate::base::time::Timestamp;
@@ -19,6 +17,7 @@ use crate::config::failover::Group;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::failover::{JournalRow, find, rows, view};
 use crate::http::routes::failover_commands::tell;
 use crate::http::state::{App, AppState};
@@ -27,12 +26,8 @@ use crate::model::breaker::BreakerState;
 use crate::model::failover::group::{LastFailover, State as GroupState};
 use crate::model::failover::view::{CheckReport, GroupView, MemberState, Role};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(status))
-        .routes(routes!(enable))
-        .routes(routes!(disable))
-        .routes(routes!(test))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(status)).routes(routes!(enable)).routes(routes!(disable)).routes(routes!(test))
 }
 
 /// The group that these clients mean when they say none.

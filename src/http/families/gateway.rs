@@ -11,13 +11,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::facility::{FacilityAlerts, active};
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::failover::groups;
 use crate::http::routes::health::{code_of, look};
 use crate::http::state::{App, AppState};
@@ -29,8 +28,8 @@ use crate::model::host::HostSummary;
 use crate::model::target::TargetStatus;
 use crate::store::StoreStats;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(comprehensive)).routes(routes!(alerts))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(comprehensive)).routes(routes!(alerts))
 }
 
 /// What one kind of target is together, with the latencies of its operations.

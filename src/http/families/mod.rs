@@ -10,16 +10,14 @@ pub mod gateway;
 pub mod object_store;
 pub mod orchestrator;
 
-use utoipa_axum::router::OpenApiRouter;
-
-use super::state::AppState;
+use super::registry::Registry;
 
 /// Every route of every family.
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .merge(facility::routes())
-        .merge(facility_failover::routes())
-        .merge(gateway::routes())
-        .merge(orchestrator::routes())
-        .merge(object_store::routes())
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
+        .routes(facility::routes)
+        .routes(facility_failover::routes)
+        .routes(gateway::routes)
+        .routes(orchestrator::routes)
+        .routes(object_store::routes)
 }

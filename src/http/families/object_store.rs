@@ -11,8 +11,6 @@ mod shapes;
 
 use axum::Json;
 use axum::extract::State;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::config::MonitorConfig;
 use self::shapes::{
@@ -24,6 +22,7 @@ use crate::config::target::object_store::ObjectStore;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::breaker;
 use crate::http::routes::targets::{last_hours, probe_now};
 use crate::http::state::{App, AppState};
@@ -34,8 +33,8 @@ use crate::runtime::supervisor::Supervisor;
 /// Operations of history in one answer.
 const MOST_HISTORY: usize = 1000;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(health))
         .routes(routes!(check))
         .routes(routes!(history))
@@ -45,7 +44,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(show_config, put_config))
         .routes(routes!(start))
         .routes(routes!(stop))
-        .merge(alerts::routes())
+        .routes(alerts::routes)
 }
 
 /// The section the question is about.

@@ -10,13 +10,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiOptional, ApiPath, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::alert_actions::{Remark, resolution, tell};
 use crate::http::routes::alerts::{Filter, OneShot, find, limit_of, raise};
 use crate::http::state::AppState;
@@ -24,8 +23,8 @@ use crate::model::alert::AlertState;
 use crate::model::alert_view::AlertView;
 use crate::model::severity::Severity;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(alerts)).routes(routes!(resolve)).routes(routes!(test_alert))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(alerts)).routes(routes!(resolve)).routes(routes!(test_alert))
 }
 
 /// A test alert that nobody resolves ends by itself.

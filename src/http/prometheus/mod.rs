@@ -14,17 +14,12 @@ mod write;
 
 pub use form::Given;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
 
-use super::state::AppState;
+use super::registry::Registry;
 
 /// Every route below the prefix.
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .merge(query::routes())
-        .merge(series::routes())
-        .merge(rules::routes())
-        .merge(status::routes())
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(query::routes).routes(series::routes).routes(rules::routes).routes(status::routes)
 }
 
 /// What all good answers have around them.

@@ -15,14 +15,13 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::form::{Given, bad_data, bad_parameter, duration};
 use super::{Success, TRUNCATED, write};
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::query::Resolution;
 use crate::promql::eval::{self, ErrorKind, EvalError, Limits, RangeSeries, Value};
@@ -42,8 +41,8 @@ const MOST_VALUES: usize = 500_000;
 /// Of an expression in an error, characters.
 const SHOWN: usize = 80;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(query, query_form)).routes(routes!(range, range_form))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(query, query_form)).routes(routes!(range, range_form))
 }
 
 /// What a query answers.

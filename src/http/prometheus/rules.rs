@@ -10,8 +10,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::Success;
 use super::form::{Given, bad_parameter};
@@ -21,6 +19,7 @@ use crate::config::rule::Recording;
 use crate::engine::alerting::{RuleHealth, RuleView, Shown};
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::alert::{Alert, AlertState};
 use crate::model::rule::{Judgement, Origin, Rule};
@@ -30,8 +29,8 @@ const FILE: &str = "holdfast";
 /// When nothing was evaluated yet, as Prometheus writes it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(rules)).routes(routes!(alerts))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(rules)).routes(routes!(alerts))
 }
 
 /// One alert of a rule, or one that somebody posted.

@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::Success;
 use super::form::{Given, bad_data};
@@ -17,6 +15,7 @@ use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiPath;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::series::{Kind, is_label_name};
 use crate::promql::Labels;
@@ -27,8 +26,8 @@ const MOST: usize = 100_000;
 /// What had no sample for so long has no metadata.
 const METADATA_OF: std::time::Duration = std::time::Duration::from_secs(86_400);
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(series, series_form))
         .routes(routes!(labels, labels_form))
         .routes(routes!(values))

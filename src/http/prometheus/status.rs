@@ -3,21 +3,20 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::Success;
 use super::form::{Given, bad_parameter};
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::promql::parse;
 
 /// The server whose API and PromQL this is, and who answers in its place.
 const VERSION: &str = concat!("3.0.0+holdfast.", env!("CARGO_PKG_VERSION"));
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(build_info)).routes(routes!(format_query, format_query_form))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(build_info)).routes(routes!(format_query, format_query_form))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

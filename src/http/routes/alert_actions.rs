@@ -7,8 +7,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::alerts::view;
 use crate::base::time::Timestamp;
@@ -16,6 +14,7 @@ use crate::engine::alerting::AlertError;
 use crate::http::auth::{Access, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::logic::alert::{Command, Refused};
 use crate::model::alert_view::{AlertView, MutedBy};
@@ -23,8 +22,8 @@ use crate::runtime::supervisor::Supervisor;
 
 const LONGEST_COMMENT: usize = 4096;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(acknowledge, unacknowledge)).routes(routes!(resolve))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(acknowledge, unacknowledge)).routes(routes!(resolve))
 }
 
 /// What is said with it.

@@ -13,8 +13,6 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
@@ -22,6 +20,7 @@ use crate::engine::alerting::{AlertError, muted_by};
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::logic::alert::{Raise, Refused, Texts};
 use crate::model::alert::{Alert, AlertState};
@@ -31,8 +30,8 @@ use crate::model::severity::Severity;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::DeliveryFilter;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(show))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list, create)).routes(routes!(show))
 }
 
 /// Longest texts of an alert that is posted, bytes.

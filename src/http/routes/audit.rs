@@ -2,19 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::auth::{Access, Admin};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::access::AuditEntry;
 use crate::runtime::supervisor::Supervisor;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(audit))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(audit))
 }
 
 /// Every change, newest first; secrets are masked.

@@ -4,19 +4,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::engine::breaker_keeper::TellError;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::ApiPath;
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::target_changes::Place;
 use crate::http::state::{App, AppState};
 use crate::model::breaker::{BreakerCommand, BreakerView};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(show))
         .routes(routes!(reset))
         .routes(routes!(force_open))

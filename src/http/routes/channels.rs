@@ -7,8 +7,6 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::id::Name;
 use crate::config::channel::KINDS;
@@ -18,14 +16,12 @@ use crate::http::auth::{Access, ConfigWrite, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(list, create))
-        .routes(routes!(show, replace, patch, remove))
-        .routes(routes!(test))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list, create)).routes(routes!(show, replace, patch, remove)).routes(routes!(test))
 }
 
 fn unknown(name: &str) -> Problem {

@@ -7,8 +7,6 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::checks::{find, unknown};
 use crate::base::id::Name;
@@ -16,15 +14,13 @@ use crate::engine::settings::Author;
 use crate::http::auth::{Access, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
 use crate::model::check::CheckView;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(create))
-        .routes(routes!(replace, patch, remove))
-        .routes(routes!(show))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(create)).routes(routes!(replace, patch, remove)).routes(routes!(show))
 }
 
 const fn section(name: &str) -> Section<'_> {

@@ -4,20 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::engine::task_keeper::KeepError;
 use crate::http::auth::{Access, ConfigWrite, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::access::{Principal, Scope};
 use crate::model::check::{CheckView, Ping};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(list))
         .routes(routes!(one))
         .routes(routes!(pings))

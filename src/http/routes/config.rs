@@ -7,8 +7,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::config::problem::Problems;
 use crate::config::view::Drift;
@@ -17,11 +15,12 @@ use crate::http::auth::{Access, Admin, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, BODY_LIMIT, from_json, media_type, read_body};
 use crate::http::page::List;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::runtime::supervisor::Supervisor;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(show, patch, put))
         .routes(routes!(diff))
         .routes(routes!(export))

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::event::rfc3339;
 use crate::model::notice::{Attempt, Notice, NoticeKind, NoticeState};
@@ -18,8 +17,8 @@ use crate::model::severity::Severity;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::DeliveryFilter;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(retry))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list)).routes(routes!(retry))
 }
 
 /// An alert that a message is about.

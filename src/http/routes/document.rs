@@ -1,16 +1,14 @@
 //! `/api/openapi.json`
 
-use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::auth::{Access, MonitoringRead};
-use crate::http::state::AppState;
+use crate::http::openapi;
+use crate::http::registry::{Registry, routes};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(document))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(document))
 }
 
 /// This document.
@@ -19,9 +17,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
     responses((status = 200, body = serde_json::Value))
 )]
-async fn document(_: Access<MonitoringRead>, State(app): State<AppState>) -> Response {
-    let text = app.openapi.get().cloned().unwrap_or_default();
-    let mut response = text.into_response();
+async fn document(_: Access<MonitoringRead>) -> Response {
+    let mut response = openapi::COPY.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

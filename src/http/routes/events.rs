@@ -9,13 +9,12 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::live::{self, Filter};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::event::Event;
 use crate::runtime::supervisor::Phase;
@@ -25,8 +24,8 @@ const MESSAGE_LIMIT: usize = 64 * 1024;
 /// Unsent bytes of one WebSocket, at most; one event fits.
 const WRITE_LIMIT: usize = 1024 * 1024;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(monitoring_events)).routes(routes!(events))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(monitoring_events)).routes(routes!(events))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::id::Name;
 use crate::config::failover::Group;
@@ -16,14 +14,15 @@ use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::failover::durable::JournalEntry;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::view::{GroupView, Unseen};
 use crate::runtime::supervisor::Supervisor;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(one)).routes(routes!(journal))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(one)).routes(routes!(journal))
 }
 
 /// The configured group of that name.

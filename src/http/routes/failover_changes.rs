@@ -9,8 +9,6 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::failover::{configured, find, groups};
 use crate::base::id::Name;
@@ -19,15 +17,13 @@ use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
 use crate::model::failover::view::GroupView;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(list, create))
-        .routes(routes!(replace, patch, remove))
-        .routes(routes!(show))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list, create)).routes(routes!(replace, patch, remove)).routes(routes!(show))
 }
 
 const LIST: [&str; 2] = ["failover", "group"];

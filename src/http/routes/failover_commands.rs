@@ -12,8 +12,6 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::failover::{find, view};
 use crate::base::id::Name;
@@ -24,6 +22,7 @@ use crate::engine::failover::handle::{CommandError, DrillReport};
 use crate::http::auth::{Access, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::wrong;
 use crate::http::state::{App, AppState};
 use crate::logic::failover::Command;
@@ -38,8 +37,8 @@ const WAIT: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Span = Span::from_secs(1);
 const LONGEST_PAUSE: Span = Span::from_secs(30 * 86_400);
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(enable))
         .routes(routes!(disable))
         .routes(routes!(pause))

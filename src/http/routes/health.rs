@@ -14,12 +14,11 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::failover::groups;
 use crate::http::state::{App, AppState};
 use crate::logic::health::{Facts, RollUp, StoreFact, roll_up};
@@ -30,12 +29,8 @@ use crate::store::StoreCondition;
 const LATE_INTERVALS: u32 = 3;
 const LATE_GRACE: Duration = Duration::from_secs(5);
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(brief))
-        .routes(routes!(full))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(livez)).routes(routes!(readyz)).routes(routes!(brief)).routes(routes!(full))
 }
 
 /// `{"status":"alive"}`

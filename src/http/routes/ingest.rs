@@ -13,12 +13,11 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::auth::{Access, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{BODY_PAUSE, too_large, too_slow};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::logic::openmetrics::read::{ReadError, Reader};
 use crate::model::access::AuditEntry;
@@ -32,8 +31,8 @@ const PART: usize = 20_000;
 /// Memory that the samples of a part may take, bytes: long labels make short parts.
 const PART_BYTES: usize = 6 * 1024 * 1024;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(openmetrics))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(openmetrics))
 }
 
 /// What became of the samples.

@@ -6,19 +6,18 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::monitoring;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::logic::openmetrics::write::{Format, Writer};
 use crate::model::query::LOOKBACK;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(metrics))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(metrics))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -6,22 +6,21 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::{Monotonic, Timestamp};
 use crate::engine::task_keeper::TaskKeeper;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::counters::ApiFigures;
 use crate::http::error::Problem;
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::host::HostSummary;
 use crate::model::query::LOOKBACK;
 use crate::model::series::name_of;
 use crate::model::task::TaskFigures;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(metrics))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(metrics))
 }
 
 /// The host. Shares are 0..=100.

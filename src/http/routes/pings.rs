@@ -19,8 +19,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::check_changes;
 use crate::base::id::Name;
@@ -28,6 +26,7 @@ use crate::engine::settings::Author;
 use crate::engine::task_keeper::{Address, KeepError, PingRequest};
 use crate::http::error::{Limit, Problem};
 use crate::http::extract::{ApiPath, too_slow};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::check::{PingId, PingKind};
 
@@ -40,8 +39,8 @@ const LONGEST_RID: usize = 64;
 /// How often one check may report.
 pub const POLICY: Limit = Limit { name: "pings", quota: 60, window_seconds: 60 };
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(success)).routes(routes!(second)).routes(routes!(third))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(success)).routes(routes!(second)).routes(routes!(third))
 }
 
 /// Reports the success of the check with this id. GET, HEAD and POST are the same; the

@@ -9,8 +9,6 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
@@ -18,6 +16,7 @@ use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::number::{Number, Numbers};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::query::{LOOKBACK, RangeAnswer, RangeQuery, RangeSeries, Resolution, is_no_value};
 use crate::model::selector::{MatchOp, Selector};
@@ -43,8 +42,8 @@ const DEFAULT_RANGE: Duration = Duration::from_secs(3600);
 /// Steps that divide minutes, hours and days evenly, in seconds.
 const STEPS: [u64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400];
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(query)).routes(routes!(query_range))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(query)).routes(routes!(query_range))
 }
 
 /// A series selector such as `node_load1` or `{__name__=~"node_.*",cpu="0"}`.

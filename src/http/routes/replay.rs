@@ -12,8 +12,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
@@ -22,6 +20,7 @@ use crate::engine::alerting::replay::{ReplayError, Report, Wanted, replay};
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery, from_json};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::Body;
 use crate::http::state::{App, AppState};
 use crate::logic::alert::WHOLE_RULE;
@@ -41,8 +40,8 @@ const QUEUE_DEADLINE: Duration = Duration::from_secs(10);
 /// Label sets that are listed, those that fired longest first.
 const MOST_LISTED: usize = 200;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(replay_stored)).routes(routes!(replay_given))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(replay_stored)).routes(routes!(replay_given))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -8,21 +8,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiList, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::report::{FailureEvent, FailureReport, FigureReport, OperationReport};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(operation))
-        .routes(routes!(failures, failure))
-        .routes(routes!(metrics))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(operation)).routes(routes!(failures, failure)).routes(routes!(metrics))
 }
 
 /// What became of the reports.

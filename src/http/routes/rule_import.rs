@@ -9,8 +9,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::config::origin::Origin;
 use crate::engine::rule_import::{Import, Imported, sections};
@@ -18,6 +16,7 @@ use crate::engine::settings::Author;
 use crate::http::auth::{Access, ConfigWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiQuery, BODY_LIMIT, media_type, read_body};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Section, apply, whole_of_all};
 use crate::http::state::{App, AppState};
 use crate::logic::rule_file;
@@ -27,8 +26,8 @@ use crate::runtime::supervisor::Supervisor;
 /// Faults that one answer names.
 const MOST_FAULTS: usize = 100;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(import))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(import))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -12,8 +12,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::id::RuleName;
 use crate::base::time::Timestamp;
@@ -26,17 +24,15 @@ use crate::http::auth::{Access, ConfigWrite, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
 use crate::model::event::rfc3339;
 use crate::model::rule::{Clear, Judgement, Origin, Rule};
 use crate::model::severity::Severity;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(list, create))
-        .routes(routes!(show, replace, patch, remove))
-        .routes(routes!(lint))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list, create)).routes(routes!(show, replace, patch, remove)).routes(routes!(lint))
 }
 
 /// A limit for a severity.

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::query::{SelectorText, selectors, split};
 use crate::base::time::Timestamp;
@@ -15,6 +13,7 @@ use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::number::Number;
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::query::SeriesInfo;
 use crate::model::series::Kind;
@@ -23,8 +22,8 @@ use crate::runtime::supervisor::Supervisor;
 /// Series looked at for one answer; the store's own cap is lower by default.
 const MOST: usize = 100_000;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(series))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(series))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

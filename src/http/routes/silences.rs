@@ -12,8 +12,6 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
@@ -21,6 +19,7 @@ use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::logic::silence::{self, Draft, Phase, matcher, phase};
 use crate::model::access::AuditEntry;
@@ -29,8 +28,8 @@ use crate::model::selector::Matcher;
 use crate::model::silence::Silence;
 use crate::runtime::supervisor::Supervisor;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(show, expire))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list, create)).routes(routes!(show, expire))
 }
 
 /// A silence in this family's words.

@@ -5,14 +5,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::time::Timestamp;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState, BuildInfo};
 use crate::model::host::{CollectorStatus, HostIdentity, TopProcesses};
 use crate::model::query::{RangeQuery, is_no_value};
@@ -25,8 +24,8 @@ const CPU_SECONDS: &str = "process_cpu_seconds_total";
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(system)).routes(routes!(workers)).routes(routes!(processes))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(system)).routes(routes!(workers)).routes(routes!(processes))
 }
 
 /// What the agent itself costs; absent figures were not collected yet, or not for a while.

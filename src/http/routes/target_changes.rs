@@ -10,8 +10,6 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::id::Name;
 use crate::config::target::KINDS;
@@ -19,14 +17,12 @@ use crate::engine::settings::Author;
 use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiPath};
+use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
-        .routes(routes!(create))
-        .routes(routes!(replace, patch, remove))
-        .routes(routes!(show))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(create)).routes(routes!(replace, patch, remove)).routes(routes!(show))
 }
 
 /// Where a configured target stands.

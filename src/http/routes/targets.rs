@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::base::id::Name;
 use crate::base::time::Timestamp;
@@ -17,6 +15,7 @@ use crate::http::auth::{Access, MonitoringRead, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::operation::TargetOperations;
 use crate::model::probe::ProbeRecord;
@@ -28,8 +27,8 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(60);
 /// Two years, as far as any tier reaches.
 const MOST_HOURS: u64 = 17_520;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(list))
         .routes(routes!(one))
         .routes(routes!(history))

@@ -9,20 +9,19 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::engine::task_keeper::{KeepError, NewTask};
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiJson, ApiOptional, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
+use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::logic::tasks::Filter;
 use crate::model::task::{Task, TaskState};
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default()
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry
         .routes(routes!(list, create))
         .routes(routes!(one))
         .routes(routes!(start))

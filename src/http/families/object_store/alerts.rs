@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::pick;
 use super::shapes::Pick;
@@ -13,6 +11,7 @@ use crate::engine::alerting::RECOVERED;
 use crate::http::auth::{Access, MonitoringRead, MonitoringWrite};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
+use crate::http::registry::{Registry, routes};
 use crate::http::routes::alert_actions::tell;
 use crate::http::state::AppState;
 use crate::logic::alert::Command;
@@ -24,8 +23,8 @@ use crate::model::event::rfc3339;
 const TYPES: [&str; 5] =
     ["circuit_breaker_open", "high_error_rate", "slow_response", "service_degraded", RECOVERED];
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(resolve))
+pub fn routes<R: Registry>(registry: R) -> R {
+    registry.routes(routes!(list)).routes(routes!(resolve))
 }
 
 /// One alert in the family's words.
