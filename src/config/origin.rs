@@ -45,6 +45,7 @@ impl<'a> Lines<'a> {
 /// See the module. The order of the variants is the order of precedence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "source", rename_all = "lowercase")]
+#[schema(as = ValueOrigin)]
 pub enum Origin {
     /// Nobody said anything.
     Default,

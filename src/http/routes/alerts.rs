@@ -240,6 +240,7 @@ async fn list(
 /// Something that happened, told by another system.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PostedAlert)]
 struct Posted {
     severity: Severity,
     #[schema(min_length = 1)]

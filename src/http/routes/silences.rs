@@ -110,6 +110,7 @@ async fn list(
 /// A silence to make, or to change.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PostedSilence)]
 struct Posted {
     /// Of a silence that is to be changed; where that would rewrite what was, it ends and
     /// a new one begins.
