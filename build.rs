@@ -47,14 +47,28 @@ fn main() -> ExitCode {
 }
 
 /// Tells the binary what it was built from: an abbreviated commit, and the target.
+/// Only a release names its commit; a build for tests would be made anew after each one.
 fn identify() {
-    println!("cargo::rerun-if-changed=.git/HEAD");
-    println!("cargo::rerun-if-changed=.git/refs/heads");
-    let said = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let said = said.ok().filter(|output| output.status.success());
-    let commit = said.and_then(|output| String::from_utf8(output.stdout).ok());
-    println!("cargo::rustc-env=HOLDFAST_COMMIT={}", commit.as_deref().map_or("unknown", str::trim));
+    let release = variable("PROFILE").is_ok_and(|profile| profile == "release");
+    let commit = if release { commit() } else { None };
+    println!("cargo::rustc-env=HOLDFAST_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     println!("cargo::rustc-env=HOLDFAST_TARGET={}", variable("TARGET").unwrap_or_default().to_string_lossy());
+}
+
+/// The commit that is checked out. Cargo watches where git notes every change of it; a
+/// file that does not exist would count as changed each time.
+fn commit() -> Option<String> {
+    if let Some(noted) =
+        git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|path| Path::new(path).exists())
+    {
+        println!("cargo::rerun-if-changed={noted}");
+    }
+    git(&["rev-parse", "--short=12", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let said = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(said.stdout).ok().map(|text| text.trim().to_owned())
 }
 
 /// A line break or an indent never stands inside a text of JSON.
