@@ -11,102 +11,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::cluster::{Cluster, Seen, Wanted, Writer, pause};
+use crate::support::cluster::{Cluster, Wanted, Writer, pause};
+use crate::support::outage::{EAGER, Table, changes, member, nothing_is_lost, replaced, times, under_fire};
 use crate::support::random::Random;
 
-/// Nothing waits for the day to pass.
-const EAGER: &str = "cooldown = \"0s\"\nmax_per_day = 1000";
-
-fn times(few: usize) -> usize {
-    std::env::var("HOLDFAST_FAILOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
-}
-
-/// Outages of one scenario, and what it cost.
-#[derive(Default)]
-struct Table {
-    gaps: Vec<Duration>,
-    failed_connects: usize,
-}
-
-impl Table {
-    fn add(&mut self, seen: &Seen) -> Duration {
-        let gap = seen.longest_gap();
-        self.gaps.push(gap);
-        self.failed_connects += seen.failed_connects.len();
-        gap
-    }
-
-    fn print(&mut self, what: &str) {
-        self.gaps.sort();
-        let at = |index: usize| self.gaps[index].as_secs_f64();
-        let last = self.gaps.len() - 1;
-        println!(
-            "failover: {what}: n {}, min {:.2} s, median {:.2} s, max {:.2} s, failed connects {}",
-            self.gaps.len(),
-            at(0),
-            at(self.gaps.len() / 2),
-            at(last),
-            self.failed_connects
-        );
-    }
-}
-
-/// Every acknowledged row is on the active member.
-fn nothing_is_lost(cluster: &Cluster, seen: &Seen) {
-    let head = cluster.node(&cluster.active());
-    let held: std::collections::BTreeSet<u64> =
-        head.server.psql("select id from t").lines().filter_map(|line| line.parse().ok()).collect();
-    let lost: Vec<_> = seen.acked.iter().map(|(id, _)| *id).filter(|id| !held.contains(id)).collect();
-    assert!(lost.is_empty(), "{} acknowledged rows are lost: {lost:?}", lost.len());
-}
-
-/// One fault under a writer: what the writer saw, and who is active then.
-fn under_fire(cluster: &Cluster, next: &Arc<AtomicU64>, fault: impl FnOnce(&Cluster)) -> (Seen, String) {
-    let writer = Writer::start(cluster.listen, next);
-    writer.wait_for(20, Duration::from_secs(10));
-    fault(cluster);
-    writer.wait_for(50, Duration::from_secs(30));
-    (writer.end(), cluster.active())
-}
-
 fn failovers(what: &str, sync: bool, n: usize, fault: impl Fn(&Cluster, &str)) -> Table {
-    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync, group: EAGER });
-    let next = Arc::new(AtomicU64::new(1));
-    let mut table = Table::default();
-    for _ in 0..n {
-        let before = cluster.active();
-        let (seen, after) = under_fire(&cluster, &next, |cluster| fault(cluster, &before));
-        assert_ne!(before, after, "{what}: {:#}", cluster.group());
-        let gap = table.add(&seen);
-        nothing_is_lost(&cluster, &seen);
-        println!("failover: {what}: {before} to {after}, {:.2} s", gap.as_secs_f64());
-        the_old_one_is_fenced(&cluster, &before);
-        cluster.rejoin(&before, &after);
-        cluster.wait_attached(2);
-    }
-    table
-}
-
-/// When the superseded primary still runs, it takes no write, at the latest 2 s after it
-/// is back.
-fn the_old_one_is_fenced(cluster: &Cluster, old: &str) {
-    let node = cluster.node(old);
-    node.server.signal_all(Signal::CONT);
-    if !node.server.is_running() {
-        return;
-    }
-    cluster.wait("the old primary is fenced", Duration::from_secs(2), |group| {
-        member(group, old)["fenced"] == json!(true)
-    });
-    let said = node.server.try_psql("insert into t values (-1)");
-    assert!(said.is_err_and(|error| error.contains("read-only")), "a superseded primary took a write");
-}
-
-fn member<'a>(group: &'a Value, name: &str) -> &'a Value {
-    let members = group["members"].as_array().expect("members");
-    members.iter().find(|member| member["name"] == name).expect("the member")
+    let cluster = Cluster::start(&Wanted { standbys: 2, sync, group: EAGER });
+    replaced(cluster, what, n, fault, |_, _| {})
 }
 
 #[test]
@@ -275,30 +188,17 @@ fn a_superseded_primary_is_not_routed_by_an_agent_without_memory() {
 fn what_forbids_a_failover_changes_nothing() {
     let cluster = Cluster::start(&Wanted { standbys: 1, sync: false, group: EAGER });
     assert_eq!(cluster.command("pause", &json!({})).status, 200);
-    let before = statements(&cluster, "pg2");
+    let before = changes(&cluster, "pg2").len();
     cluster.node("pg1").server.kill_all();
     pause(Duration::from_secs(3));
     let group = cluster.group();
     assert_eq!((&group["state"], &group["epoch"]), (&json!("paused"), &json!(1)));
-    assert_eq!(statements(&cluster, "pg2"), before, "a paused group changed a server");
+    assert_eq!(changes(&cluster, "pg2").len(), before, "a paused group changed a server");
     // Resumed with a dead primary, it is judged at once.
     let since = Instant::now();
     assert_eq!(cluster.command("resume", &json!({})).status, 200);
     cluster.wait("pg2 takes over", Duration::from_secs(5), |group| group["active"] == "pg2");
     println!("failover: resumed: {:.2} s", since.elapsed().as_secs_f64());
-}
-
-/// Statements in the server's log that change something.
-fn statements(cluster: &Cluster, name: &str) -> usize {
-    let log = std::fs::read_to_string(cluster.node(name).server.folder().join("log")).expect("the log");
-    let changes = ["ALTER SYSTEM", "pg_promote", "pg_reload_conf", "pg_terminate_backend"];
-    log.lines()
-        // The check at enrolment asks whether it may, in so many words.
-        .filter(|line| !line.contains("_privilege("))
-        .filter(|line| {
-            changes.iter().any(|change| line.to_ascii_uppercase().contains(&change.to_ascii_uppercase()))
-        })
-        .count()
 }
 
 /// There and back with the shipped rejoin script as the hook: after it everything is as

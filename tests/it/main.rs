@@ -21,6 +21,7 @@ mod failover;
 mod failover_api;
 mod failover_cli;
 mod failover_config;
+mod failover_cut;
 mod failover_member;
 mod failover_proxy;
 mod failover_rules;

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use super::agent::{Agent, Answer};
 use super::free_port;
-use super::postgres::Postgres;
+use super::lan::Lan;
+use super::postgres::{Place, Postgres};
+use super::wire::Wire;
 
 /// What the role needs on every member, as the README says it.
 const GRANTS: &str = "\
@@ -27,6 +29,10 @@ const GRANTS: &str = "\
 
 pub struct Cluster {
     pub nodes: Vec<Node>,
+    /// Between the agent and each node, where that was wanted.
+    pub wires: Vec<Wire>,
+    /// Where the nodes have hosts of their own; let go after them.
+    pub lan: Option<Lan>,
     pub agent: Agent,
     pub listen: u16,
     pub folder: TempDir,
@@ -46,46 +52,57 @@ pub struct Wanted<'a> {
     pub group: &'a str,
 }
 
+/// Where its servers are; by default all are on this host.
+#[derive(Default)]
+pub struct Site {
+    /// Of the first, the second and so on.
+    pub places: Vec<Place>,
+    /// The agent reaches each through a wire of its own.
+    pub wires: bool,
+    pub lan: Option<Lan>,
+}
+
+impl Site {
+    /// Each server on a host of its own.
+    ///
+    /// # Errors
+    /// Why that cannot be had.
+    pub fn hosts(count: u32) -> Result<Self, String> {
+        let lan = Lan::new(count)?;
+        let place =
+            |host| Place { host: lan.address(host), space: Some(lan.space(host)), ..Place::default() };
+        Ok(Self { places: (1..=count).map(place).collect(), wires: false, lan: Some(lan) })
+    }
+
+    fn place(&self, number: usize) -> Place {
+        self.places.get(number - 1).cloned().unwrap_or_default()
+    }
+}
+
 impl Cluster {
     /// Starts everything and waits until every standby is attached.
     pub fn start(wanted: &Wanted<'_>) -> Self {
-        let count = wanted.standbys + 1;
-        let mut primary = Postgres::prepared(
-            "wal_log_hints = on\nwal_keep_size = 256MB\nmax_wal_senders = 20\nmax_replication_slots = 20\nlog_statement = all\n",
-        );
-        primary.start();
-        primary.psql(GRANTS);
-        primary.psql("create role app login");
-        primary.psql("create table t (id bigint primary key)");
-        primary.psql("grant select, insert on t to app");
-        let mut nodes: Vec<Node> = Vec::new();
-        for number in 2..=count {
-            let name = format!("pg{number}");
-            let server = Postgres::follower_of(&primary, &name, &format!("slot_pg{number}"));
-            nodes.push(Node { name, server });
-        }
-        primary.append("postgresql.auto.conf", "cluster_name = 'pg1'\n");
-        if wanted.sync {
-            let names: Vec<_> = nodes.iter().map(|node| node.name.clone()).collect();
-            primary.append(
-                "postgresql.auto.conf",
-                &format!("synchronous_standby_names = 'ANY 1 ({})'\n", names.join(", ")),
-            );
-        }
-        primary.stop("fast");
-        primary.start();
-        nodes.insert(
-            0,
-            Node { name: String::from("pg1"), server: std::mem::replace(&mut primary, Postgres::nowhere()) },
-        );
+        Self::start_at(wanted, Site::default())
+    }
+
+    /// The same with servers at other places.
+    pub fn start_at(wanted: &Wanted<'_>, site: Site) -> Self {
+        let nodes = servers(wanted, &site);
+        let mut cluster = Self::launch(nodes, wanted, site);
+        cluster.wait_attached(wanted.standbys);
+        cluster
+    }
+
+    /// An agent for these servers, which is ready and may have seen nothing yet.
+    pub fn launch(nodes: Vec<Node>, wanted: &Wanted<'_>, site: Site) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listen = free_port();
-        let config = config(&nodes, listen, wanted, &folder);
+        let wired = nodes.iter().filter(|_| site.wires);
+        let wires: Vec<_> = wired.map(|node| Wire::to(node.server.host(), node.server.port)).collect();
+        let config = config(&nodes, &wires, listen, wanted, &folder);
         let agent = Agent::launch(&folder.path().join("data"), &config);
-        let mut cluster = Self { nodes, agent, listen, folder, config };
-        cluster.nodes.iter().for_each(|node| cluster.slots_on(node));
+        let mut cluster = Self { nodes, wires, lan: site.lan, agent, listen, folder, config };
         cluster.agent.wait_ready();
-        cluster.wait_attached(wanted.standbys);
         cluster
     }
 
@@ -99,11 +116,7 @@ impl Cluster {
                 Node { name: format!("pg{number}"), server }
             })
             .collect();
-        let folder = tempfile::tempdir().expect("a folder");
-        let listen = free_port();
-        let config = config(&nodes, listen, &Wanted { standbys: 0, sync: false, group }, &folder);
-        let agent = Agent::start(&folder.path().join("data"), &config);
-        let cluster = Self { nodes, agent, listen, folder, config };
+        let cluster = Self::launch(nodes, &Wanted { standbys: 0, sync: false, group }, Site::default());
         cluster.wait("a member is active", Duration::from_secs(20), |group| group["state"] == "steady");
         cluster
     }
@@ -195,18 +208,7 @@ impl Cluster {
         node.server.signal_all(Signal::CONT);
         node.server.rejoin(&head.server, name, &format!("slot_{name}"));
         // pg_rewind drops the slots.
-        self.slots_on(node);
-    }
-
-    /// Every member holds a slot for every other.
-    fn slots_on(&self, node: &Node) {
-        for other in self.nodes.iter().filter(|other| other.name != node.name) {
-            let slot = format!("slot_{}", other.name);
-            node.server.psql(&format!(
-                "select pg_create_physical_replication_slot('{slot}') where not exists \
-                 (select from pg_replication_slots where slot_name = '{slot}')"
-            ));
-        }
+        slots_on(node, &self.nodes);
     }
 
     /// Starts the agent again on what it left.
@@ -216,16 +218,68 @@ impl Cluster {
     }
 }
 
-fn config(nodes: &[Node], listen: u16, wanted: &Wanted<'_>, folder: &TempDir) -> String {
+/// A primary and its standbys, as [`Cluster::start`] starts them.
+pub fn servers(wanted: &Wanted<'_>, site: &Site) -> Vec<Node> {
+    let count = wanted.standbys + 1;
+    // Logs are kept for standbys that are away, as far as the disk of a test has room.
+    let (keep, most) =
+        if site.places.iter().any(|place| place.disk.is_some()) { (16, 32) } else { (256, 1024) };
+    let primary = Postgres::prepared_at(
+        site.place(1),
+        &format!(
+            "wal_log_hints = on\nwal_keep_size = {keep}MB\nmax_wal_size = {most}MB\nmax_wal_senders = 20\n\
+             max_replication_slots = 20\nlog_statement = all\n"
+        ),
+    );
+    primary.start();
+    primary.psql(GRANTS);
+    primary.psql("create role app login");
+    primary.psql("create table t (id bigint primary key)");
+    primary.psql("grant select, insert on t to app");
+    let follower = |number: usize| {
+        let name = format!("pg{number}");
+        let server = Postgres::follower_at(site.place(number), &primary, &name, &format!("slot_{name}"));
+        Node { name, server }
+    };
+    let standbys: Vec<_> = (2..=count).map(follower).collect();
+    primary.append("postgresql.auto.conf", "cluster_name = 'pg1'\n");
+    if wanted.sync {
+        let names: Vec<_> = standbys.iter().map(|node| node.name.clone()).collect();
+        primary.append(
+            "postgresql.auto.conf",
+            &format!("synchronous_standby_names = 'ANY 1 ({})'\n", names.join(", ")),
+        );
+    }
+    primary.stop("fast");
+    primary.start();
+    let mut nodes = vec![Node { name: String::from("pg1"), server: primary }];
+    nodes.extend(standbys);
+    nodes.iter().for_each(|node| slots_on(node, &nodes));
+    nodes
+}
+
+/// Every member holds a slot for every other.
+fn slots_on(node: &Node, nodes: &[Node]) {
+    for other in nodes.iter().filter(|other| other.name != node.name) {
+        let slot = format!("slot_{}", other.name);
+        node.server.psql(&format!(
+            "select pg_create_physical_replication_slot('{slot}') where not exists \
+             (select from pg_replication_slots where slot_name = '{slot}')"
+        ));
+    }
+}
+
+fn config(nodes: &[Node], wires: &[Wire], listen: u16, wanted: &Wanted<'_>, folder: &TempDir) -> String {
     let password: PathBuf = folder.path().join("password");
     std::fs::write(&password, "right-password").expect("password file");
     let mut text = String::from("[collect]\ninterval = \"1s\"\n");
-    for node in nodes {
+    for (number, node) in nodes.iter().enumerate() {
+        let direct = (node.server.host(), node.server.port);
+        let (host, port) = wires.get(number).map_or(direct, |wire| ("127.0.0.1", wire.port));
         let _ = write!(
             text,
-            "[[target.postgres]]\nname = \"{}\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"holdfast\"\npassword_file = \"{}\"\n",
+            "[[target.postgres]]\nname = \"{}\"\nhost = \"{host}\"\nport = {port}\nuser = \"holdfast\"\npassword_file = \"{}\"\n",
             node.name,
-            node.server.port,
             password.display()
         );
     }

@@ -10,9 +10,11 @@ pub mod command;
 pub mod delivering;
 pub mod garage;
 pub mod grpc;
+pub mod lan;
 pub mod mail;
 pub mod member;
 pub mod moody;
+pub mod outage;
 pub mod postgres;
 pub mod probing;
 pub mod random;
@@ -21,9 +23,11 @@ pub mod redis;
 pub mod relay;
 pub mod s3_door;
 pub mod silent;
+pub mod small_disk;
 pub mod story;
 pub mod tls_door;
 pub mod web;
+pub mod wire;
 
 /// The folder with the servers that are installed once: `HOLDFAST_TEST_TOOLS`, or
 /// `~/.cache/holdfast-tests`.
@@ -56,7 +60,12 @@ pub fn wait_for_listener(port: u16) {
 
 /// Waits until nobody listens on `port` any more: a killed process takes a moment.
 pub fn wait_for_refusal(port: u16) {
-    let refuses = |_: &u32| std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+    wait_for_refusal_at("127.0.0.1", port);
+}
+
+/// The same of another host.
+pub fn wait_for_refusal_at(host: &str, port: u16) {
+    let refuses = |_: &u32| std::net::TcpStream::connect((host, port)).is_err();
     let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(refuses);
-    assert!(tries.is_some(), "somebody still listens on port {port}");
+    assert!(tries.is_some(), "somebody still listens on {host}:{port}");
 }

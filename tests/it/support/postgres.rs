@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::free_port;
+use super::small_disk::SmallDisk;
 
 /// The account the server runs as when the tests run as root, which it refuses to be.
 const NOBODY: u32 = 65534;
@@ -19,6 +20,10 @@ const HIDDEN_SETTING: &str = r"password=''it\\''s a ge heim''";
 const PASSWORD_RULES: &str = "host all holdfast 127.0.0.1/32 scram-sha-256\n\
     host replication holdfast 127.0.0.1/32 scram-sha-256\n";
 
+/// Servers on hosts of their own, see `support::lan`.
+const LAN_RULES: &str = "host all holdfast 10.213.0.0/16 scram-sha-256\n\
+    host all all 10.213.0.0/16 trust\nhost replication all 10.213.0.0/16 trust\n";
+
 /// What a role needs to supervise a member of a failover group.
 const GRANTS: &str = "grant pg_monitor, pg_signal_backend to holdfast; \
     grant execute on function pg_promote(boolean, integer), pg_reload_conf() to holdfast; \
@@ -27,8 +32,28 @@ const GRANTS: &str = "grant pg_monitor, pg_signal_backend to holdfast; \
     alter role holdfast replication";
 
 pub struct Postgres {
+    /// Let go before the folder it lies in.
+    pub disk: Option<SmallDisk>,
     directory: TempDir,
+    place: Place,
     pub port: u16,
+}
+
+/// Where a server runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its address.
+    pub host: String,
+    /// The network namespace that has the address, when it is another than ours.
+    pub space: Option<String>,
+    /// Its data lies on a disk of so many MiB.
+    pub disk: Option<u32>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { host: String::from("127.0.0.1"), space: None, disk: None }
+    }
 }
 
 /// The folder with the newest installed server.
@@ -41,9 +66,23 @@ pub fn programs() -> PathBuf {
 
 /// Runs a program of PostgreSQL, as nobody where that is needed, and returns its output.
 fn run(program: &str, directory: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(programs().join(program));
+    run_in(None, program, directory, arguments)
+}
+
+/// The same in a network namespace, which only root may enter.
+fn run_in(space: Option<&str>, program: &str, directory: &Path, arguments: &[&str]) -> String {
+    let path = programs().join(program);
+    let mut command = match space {
+        None => Command::new(path),
+        Some(space) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", space, "setpriv", "--clear-groups"]);
+            command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]).arg(path);
+            command
+        }
+    };
     command.args(arguments).current_dir(directory).env("PGCONNECT_TIMEOUT", "20");
-    if rustix::process::getuid().is_root() {
+    if rustix::process::getuid().is_root() && space.is_none() {
         command.uid(NOBODY).gid(NOBODY);
     }
     // The server inherits what it prints to: a pipe would never end.
@@ -74,25 +113,58 @@ impl Postgres {
 
     /// The same, not started.
     pub fn prepared(settings: &str) -> Self {
-        let server = Self { directory: folder(), port: free_port() };
+        Self::prepared_at(Place::default(), settings)
+    }
+
+    /// The same at another place.
+    pub fn prepared_at(place: Place, settings: &str) -> Self {
+        let server = Self::at(place);
         let data = server.data();
         let data = data.to_str().expect("path");
         run(
             "initdb",
             server.directory.path(),
-            &["-D", data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"],
+            &[
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "--no-instructions",
+                "--wal-segsize",
+                server.segment(),
+            ],
         );
         server.append("postgresql.conf", &server.settings());
         server.append("postgresql.conf", settings);
         let hba = server.data().join("pg_hba.conf");
         let rules = std::fs::read_to_string(&hba).expect("pg_hba.conf");
-        std::fs::write(&hba, format!("{PASSWORD_RULES}{rules}")).expect("pg_hba.conf");
+        std::fs::write(&hba, format!("{PASSWORD_RULES}{rules}{LAN_RULES}")).expect("pg_hba.conf");
         server
+    }
+
+    fn at(place: Place) -> Self {
+        let directory = folder();
+        let data = directory.path().join("data");
+        let disk = place.disk.map(|size| SmallDisk::new(&data, size, NOBODY));
+        Self { disk, directory, place, port: free_port() }
+    }
+
+    /// Size of a segment of the log, MiB: a small disk is soon full of great ones.
+    fn segment(&self) -> &'static str {
+        if self.place.disk.is_some() { "1" } else { "16" }
+    }
+
+    /// The address it listens on.
+    pub fn host(&self) -> &str {
+        &self.place.host
     }
 
     /// A running standby that streams from `primary`.
     pub fn standby_of(primary: &Self) -> Self {
-        let server = Self { directory: folder(), port: free_port() };
+        let server = Self::at(Place::default());
         let (data, from) = (server.data(), primary.port.to_string());
         let data = data.to_str().expect("path");
         let arguments = ["-h", "127.0.0.1", "-p", &from, "-U", "postgres", "-D", data, "-R", "-X", "stream"];
@@ -105,10 +177,15 @@ impl Postgres {
 
     /// A running standby of `primary` that names itself and holds a slot there.
     pub fn follower_of(primary: &Self, name: &str, slot: &str) -> Self {
-        let server = Self { directory: folder(), port: free_port() };
+        Self::follower_at(Place::default(), primary, name, slot)
+    }
+
+    /// The same at another place.
+    pub fn follower_at(place: Place, primary: &Self, name: &str, slot: &str) -> Self {
+        let server = Self::at(place);
         let data = server.data();
         let data = data.to_str().expect("path");
-        let from = format!("host=127.0.0.1 port={} user=postgres application_name={name}", primary.port);
+        let from = primary.conninfo(name);
         let arguments = ["-d", &from, "-D", data, "-R", "-X", "stream", "-c", "fast", "-C", "-S", slot, "-N"];
         run("pg_basebackup", server.directory.path(), &arguments);
         server.append("postgresql.auto.conf", &server.settings());
@@ -122,14 +199,14 @@ impl Postgres {
         self.signal_all(Signal::KILL);
         self.forget_pid();
         head.psql("checkpoint");
-        let source = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", head.port);
+        let source = format!("{} dbname=postgres", head.conninfo(name));
         let data = self.data();
         run(
             "pg_rewind",
             self.directory.path(),
             &["-D", data.to_str().expect("path"), "--source-server", &source, "-R"],
         );
-        let conninfo = format!("host=127.0.0.1 port={} user=postgres application_name={name}", head.port);
+        let conninfo = head.conninfo(name);
         self.append("postgresql.auto.conf", &self.settings());
         self.append(
             "postgresql.auto.conf",
@@ -140,9 +217,9 @@ impl Postgres {
         self.start();
     }
 
-    /// No server: for taking one out of a place.
-    pub fn nowhere() -> Self {
-        Self { directory: folder(), port: 0 }
+    /// How a member of that name reaches it.
+    fn conninfo(&self, name: &str) -> String {
+        format!("host={} port={} user=postgres application_name={name}", self.host(), self.port)
     }
 
     /// A running primary whose role `holdfast` may supervise it, and nothing more.
@@ -154,7 +231,7 @@ impl Postgres {
 
     /// A running standby that streams from `primary` by the name and slot `name`.
     pub fn follower(primary: &Self, name: &str, settings: &str) -> Self {
-        let server = Self { directory: folder(), port: free_port() };
+        let server = Self::at(Place::default());
         let (data, from) = (server.data(), primary.port.to_string());
         let data = data.to_str().expect("path");
         let arguments = ["-h", "127.0.0.1", "-p", &from, "-U", "postgres", "-D", data, "-R", "-X", "stream"];
@@ -182,15 +259,16 @@ impl Postgres {
         let path = self.directory.path().join("script.sql");
         std::fs::write(&path, text).expect("the script");
         let (port, path) = (self.port.to_string(), path.to_str().expect("path").to_owned());
-        let server = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let server = ["-h", self.host(), "-p", &port, "-U", "postgres"];
         let arguments = [&["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", &path], &server[..]].concat();
         run("psql", self.directory.path(), &arguments)
     }
 
     fn settings(&self) -> String {
         format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
+            "listen_addresses = '{}'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
              wal_level = replica\nshared_buffers = 16MB\nwal_retrieve_retry_interval = 100ms\n",
+            self.host(),
             self.port,
             self.directory.path().display()
         )
@@ -215,7 +293,8 @@ impl Postgres {
     pub fn start(&self) {
         let (data, log) = (self.data(), self.directory.path().join("log"));
         let (data, log) = (data.to_str().expect("path"), log.to_str().expect("path"));
-        run("pg_ctl", self.directory.path(), &["-D", data, "-l", log, "-w", "start"]);
+        let arguments = ["-D", data, "-l", log, "-w", "start"];
+        run_in(self.place.space.as_deref(), "pg_ctl", self.directory.path(), &arguments);
     }
 
     /// Stops it in the mode `fast` or `immediate` and waits until it is gone.
@@ -230,18 +309,18 @@ impl Postgres {
 
     pub fn psql_as(&self, user: &str, sql: &str) -> String {
         let port = self.port.to_string();
-        let arguments = ["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", user, "-d", "postgres", "-c", sql];
+        let arguments = ["-XAtq", "-h", self.host(), "-p", &port, "-U", user, "-d", "postgres", "-c", sql];
         run("psql", self.directory.path(), &arguments)
     }
 
     /// A statement that runs until the returned process is killed.
     pub fn psql_in_background(&self, sql: &str) -> Child {
-        self.background("127.0.0.1", "postgres", sql)
+        self.background(self.host(), "postgres", sql)
     }
 
     /// The same as another role.
     pub fn background_as(&self, user: &str, sql: &str) -> Child {
-        self.background("127.0.0.1", user, sql)
+        self.background(self.host(), user, sql)
     }
 
     /// The same by the server's socket.
@@ -319,7 +398,7 @@ impl Postgres {
 
     /// Removes what a killed server left to say that it runs.
     pub fn forget_pid(&self) {
-        super::wait_for_refusal(self.port);
+        super::wait_for_refusal_at(self.host(), self.port);
         let _ = std::fs::remove_file(self.data().join("postmaster.pid"));
         // A killed process that nobody has waited for yet counts as one that runs.
         let _ = std::fs::remove_file(self.folder().join(format!(".s.PGSQL.{}.lock", self.port)));
@@ -339,7 +418,7 @@ impl Postgres {
     pub fn try_psql(&self, sql: &str) -> Result<String, String> {
         let port = self.port.to_string();
         let output = Command::new(programs().join("psql"))
-            .args(["-XAtq", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql])
+            .args(["-XAtq", "-h", self.host(), "-p", &port, "-U", "postgres", "-c", sql])
             .output()
             .map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
