@@ -25,12 +25,12 @@ pub const SWITCHOVER_LAG: u64 = 16 << 20;
 pub type No = (RefusalCode, String);
 
 impl Core {
-    /// Independent databases: said so, or every member is writable and of another cluster.
+    /// Independent databases: said so, or every member is of another cluster and always was.
     pub fn is_switch(&self) -> bool {
         if self.settings.switch {
             return true;
         }
-        if self.settings.sync || self.settings.fenced || self.watches.len() < 2 {
+        if self.settings.sync || self.settings.fenced || self.watches.len() < 2 || self.was_one_cluster() {
             return false;
         }
         let mut ids: Vec<_> =
@@ -39,6 +39,15 @@ impl Core {
         ids.sort_unstable();
         ids.dedup();
         known == self.watches.len() && ids.len() == known
+    }
+
+    /// One member has followed another. Whoever is of another cluster since then was set up
+    /// anew, and an empty database must not take over from one that had standbys.
+    fn was_one_cluster(&self) -> bool {
+        let inherited = self.durable.lineage.windows(2).any(|pair| {
+            pair[0].head.system_id == pair[1].head.system_id && pair[0].head.member != pair[1].head.member
+        });
+        inherited || self.durable.members.values().any(|memory| memory.attached)
     }
 
     /// Members that are not the head, in the order of their priority.

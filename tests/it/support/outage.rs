@@ -68,7 +68,7 @@ pub fn under_fire(cluster: &Cluster, next: &Arc<AtomicU64>, fault: impl FnOnce(&
 
 /// When the superseded primary still runs, it takes no write, at the latest 2 s after it
 /// is back.
-fn the_old_one_is_fenced(cluster: &Cluster, old: &str) {
+pub fn the_old_one_is_fenced(cluster: &Cluster, old: &str) {
     let node = cluster.node(old);
     node.server.signal_all(Signal::CONT);
     if !node.server.is_running() {
@@ -123,4 +123,21 @@ pub fn changes(cluster: &Cluster, name: &str) -> Vec<String> {
         .filter(|line| changes.iter().any(|change| line.to_ascii_lowercase().contains(change)))
         .map(str::to_owned)
         .collect()
+}
+
+/// The statements in a server's log, by anybody.
+pub fn statements(cluster: &Cluster, name: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(cluster.node(name).server.folder().join("log")).expect("the log");
+    let mut all: Vec<String> = Vec::new();
+    for line in log.lines() {
+        let told =
+            ["statement: ", "received replication command: "].iter().find_map(|mark| line.split_once(mark));
+        match (told, all.last_mut()) {
+            (Some((_, text)), _) => all.push(text.to_owned()),
+            // The rest of one of several lines.
+            (None, Some(last)) if line.starts_with('\t') => last.push_str(line),
+            _ => {}
+        }
+    }
+    all
 }

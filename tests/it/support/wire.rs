@@ -19,7 +19,7 @@ const PIECES: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Mood {
-    /// For each direction, after which a piece arrives.
+    /// After which an answer arrives.
     delay: Duration,
     /// Nothing arrives at the server, nothing at the client.
     held: [bool; 2],
@@ -31,7 +31,7 @@ struct Mood {
 pub struct Wire {
     pub port: u16,
     mood: watch::Sender<Mood>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Wire {
@@ -42,16 +42,16 @@ impl Wire {
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("bind");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
         let own = listener.local_addr().expect("its address").port();
+        listener.set_nonblocking(true).expect("a listener that does not block");
         let (mood, follow) = watch::channel(Mood::default());
         let target = (host.to_owned(), port);
-        #[expect(clippy::disallowed_methods, reason = "the wire is no part of the agent")]
         runtime.spawn(accept(listener, target, follow));
-        Self { port: own, mood, _runtime: runtime }
+        Self { port: own, mood, runtime: Some(runtime) }
     }
 
-    /// Everything takes so long to arrive, in each direction.
+    /// Every round trip takes so much longer.
     pub fn delay(&self, delay: Duration) {
         self.mood.send_modify(|mood| mood.delay = delay);
     }
@@ -78,7 +78,15 @@ impl Wire {
     }
 }
 
-async fn accept(listener: TcpListener, target: (String, u16), mood: watch::Receiver<Mood>) {
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // Waiting for its thread is not allowed in a test that is asynchronous itself.
+        let _ = self.runtime.take().map(tokio::runtime::Runtime::shutdown_background);
+    }
+}
+
+async fn accept(listener: std::net::TcpListener, target: (String, u16), mood: watch::Receiver<Mood>) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         connections.spawn(connect(client, target.clone(), mood.clone()));
@@ -112,7 +120,7 @@ fn reset(stream: TcpStream) {
 async fn flow(from: OwnedReadHalf, to: OwnedWriteHalf, way: usize, mood: watch::Receiver<Mood>) {
     let (send, pieces) = mpsc::channel(PIECES);
     let reading = async {
-        read(from, send, mood.clone()).await;
+        read(from, send, way, mood.clone()).await;
         // What was read is still to arrive.
         std::future::pending::<()>().await;
     };
@@ -144,7 +152,12 @@ async fn write(
     }
 }
 
-async fn read(mut from: OwnedReadHalf, to: mpsc::Sender<(Instant, Vec<u8>)>, mood: watch::Receiver<Mood>) {
+async fn read(
+    mut from: OwnedReadHalf,
+    to: mpsc::Sender<(Instant, Vec<u8>)>,
+    way: usize,
+    mood: watch::Receiver<Mood>,
+) {
     loop {
         let mut piece = vec![0; 16 << 10];
         let count = from.read(&mut piece).await.unwrap_or(0);
@@ -152,7 +165,8 @@ async fn read(mut from: OwnedReadHalf, to: mpsc::Sender<(Instant, Vec<u8>)>, moo
             return;
         }
         piece.truncate(count);
-        let at = Instant::now() + mood.borrow().delay;
+        let delay = if way == 1 { mood.borrow().delay } else { Duration::ZERO };
+        let at = Instant::now() + delay;
         if to.send((at, piece)).await.is_err() {
             return;
         }
