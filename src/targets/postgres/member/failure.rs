@@ -30,6 +30,11 @@ pub fn of_unopened(unopened: Unopened) -> Failure {
     of_outcome(outcome, reached)
 }
 
+/// Whether there is no new session because the time was too short.
+pub fn is_late(unopened: &Unopened) -> bool {
+    unopened.outcome.code == NetworkFailure::Timeout.word()
+}
+
 /// What `error` says of the member that was asked on an open session.
 pub fn of_error(error: &Error) -> Failure {
     match error.as_db_error() {

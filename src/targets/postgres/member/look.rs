@@ -25,6 +25,10 @@ use crate::targets::postgres::wire::Allowance;
 /// How often is asked what costs more.
 const ASIDE_EVERY: Duration = Duration::from_secs(30);
 
+/// Round trips of a connection with its login: TCP, the question for encryption, the
+/// startup, two of SCRAM, and one to spare.
+const LOGIN_TRIPS: u32 = 6;
+
 /// What a member says when it was promoted between two functions of one statement.
 const NOT_IN_STATE: &str = "55000";
 
@@ -99,7 +103,15 @@ impl MemberLink {
         if let Some(mut kept) = self.kept.take() {
             let place = self.access.place.clone();
             let open = async { if want.fresh { Some(self.access.open(deadline).await) } else { None } };
-            let (asked, opened) = tokio::join!(kept.look(want.fresh, &place, deadline), open);
+            let began = Instant::now();
+            let look = async {
+                let asked = kept.look(want.fresh, &place, deadline).await;
+                (asked, began.elapsed())
+            };
+            let ((asked, took), opened) = tokio::join!(look, open);
+            // A way so slow that no login can be in time is no server that hangs.
+            let slow = asked.is_ok() && took * LOGIN_TRIPS >= deadline.saturating_duration_since(began);
+            let opened = opened.filter(|opened| !(slow && opened.as_ref().is_err_and(failure::is_late)));
             let usable = asked.as_ref().map_or_else(|unanswered| unanswered.usable, |_| true);
             let spare = opened.map(|opened| self.welcome(opened)).transpose();
             if usable {
