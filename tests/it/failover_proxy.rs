@@ -9,7 +9,7 @@ use holdfast::base::time::SystemClock;
 use holdfast::model::failover::route::{Address, Route};
 use holdfast::runtime::proxy::{Endpoint, Options, Proxy};
 use holdfast::runtime::supervisor::Supervisor;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_postgres::error::SqlState;
@@ -171,9 +171,7 @@ async fn a_restart_costs_clients_that_connect_meanwhile_a_wait_and_no_error() {
 
     // A smart shutdown says "shutting down" to the new as long as one session is left.
     let last = running.connect().await.unwrap();
-    let pid = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap();
-    let pid = Pid::from_raw(pid.lines().next().unwrap().parse().unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    server.signal_postmaster(Signal::TERM);
     while psql(server.port, "disable", "select 1").await.is_ok() {}
     let plain = connecting(running.port, &["disable", "disable"]);
     running.until_parked(2).await;
@@ -196,6 +194,32 @@ async fn a_restart_costs_clients_that_connect_meanwhile_a_wait_and_no_error() {
         assert!(session.simple_query("select 1").await.is_err(), "{mode}");
     }
     assert!(running.proxy.counters().dial_failures > 0);
+}
+
+/// Nothing speaks of a smart shutdown until somebody new comes, and who comes encrypted is
+/// told of it out of our sight: by the server's own words, which say to try again, and
+/// not by an end without a word. Whoever comes after that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_encrypted_client_of_a_smart_shutdown_is_told_of_it_and_the_next_wait() {
+    let server = Postgres::prepared("");
+    server.certificate("localhost");
+    server.append("postgresql.conf", "ssl = on");
+    server.start();
+    let mut running = Running::start(route(1, &[("pg1", &server)]), LONG, 200);
+    let last = running.connect().await.unwrap();
+    server.signal_postmaster(Signal::TERM);
+    while psql(server.port, "disable", "select 1").await.is_ok() {}
+    let said = running.psql("require", "select 1").await.unwrap_err();
+    assert!(said.ends_with("FATAL:  the database system is shutting down"), "{said}");
+    assert_eq!(running.proxy.counters().parked, 0);
+
+    let clients = connecting(running.port, &["require", "prefer", "disable"]);
+    running.until_parked(3).await;
+    assert_eq!(last.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1, "it is left in peace");
+    drop(last);
+    wait_for_refusal(server.port);
+    tokio::task::block_in_place(|| server.start());
+    assert_served(clients).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

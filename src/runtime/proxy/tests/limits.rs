@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::{Proxy, packet};
+use super::super::{MOST_DIALLING, MOST_PARKED, Proxy, packet};
 use super::road::{Road, Server, options, read, rest, route, startup};
 
 #[tokio::test]
@@ -20,6 +20,69 @@ async fn one_connection_too_many_is_told_so_and_finds_a_place_later() {
     drop((first, _theirs));
     road.until(|counters| counters.connections == 0).await;
     road.pair(&server).await;
+}
+
+#[tokio::test]
+async fn one_too_many_to_wait_is_told_so_and_those_that_wait_are_served() {
+    let server = Server::start("pg1").await;
+    let mut options = options();
+    options.max_connections = 2 * MOST_PARKED;
+    let road = Road::open(options, route(7, &[]));
+    let mut waiting = Vec::new();
+    for _ in 0..MOST_PARKED {
+        waiting.push(road.starting().await);
+    }
+    road.until(|counters| counters.parked == MOST_PARKED as u64).await;
+    let told = packet::error("57P03", "no primary (epoch 7: 1024 connections wait already)");
+    assert_eq!(rest(&mut road.starting().await).await.unwrap(), told);
+    assert_eq!((road.refused("too_many_parked"), road.proxy.counters().parked), (1, MOST_PARKED as u64));
+    // Who leaves makes room for another one.
+    drop(waiting.pop());
+    road.until(|counters| counters.parked == MOST_PARKED as u64 - 1).await;
+    waiting.push(road.starting().await);
+    road.route.send_replace(route(8, &[&server]));
+    let mut served = Vec::new();
+    for _ in 0..MOST_PARKED {
+        served.push(server.admit().await);
+    }
+    for client in &mut waiting {
+        assert_eq!(read(client, 1).await, b"R");
+    }
+    assert_eq!((road.proxy.counters().parked, road.refused("too_many_parked")), (0, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_is_slow_to_answer_is_met_by_few_at_once() {
+    const MORE: usize = 40;
+    let server = Server::start("pg1").await;
+    let mut options = options();
+    options.max_connections = 2 * MOST_DIALLING;
+    let road = Road::open(options, route(1, &[&server]));
+    let mut clients = Vec::new();
+    for _ in 0..MOST_DIALLING + MORE {
+        clients.push(road.starting().await);
+    }
+    let mut met = Vec::new();
+    for _ in 0..MOST_DIALLING {
+        met.push(server.accept().await);
+    }
+    road.until(|counters| counters.parked == MORE as u64).await;
+    let another = std::time::Duration::from_millis(50);
+    assert!(tokio::time::timeout(another, server.listener.accept()).await.is_err(), "one more than may");
+    // Each answer lets one more come.
+    for at in 0..MORE {
+        read(&mut met[at], startup().len()).await;
+        met[at].write_all(b"R").await.unwrap();
+        met.push(server.accept().await);
+        road.until(|counters| counters.parked == (MORE - at - 1) as u64).await;
+    }
+    for theirs in &mut met[MORE..] {
+        read(theirs, startup().len()).await;
+        theirs.write_all(b"R").await.unwrap();
+    }
+    for client in &mut clients {
+        assert_eq!(read(client, 1).await, b"R");
+    }
 }
 
 #[tokio::test]
