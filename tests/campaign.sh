@@ -21,6 +21,9 @@ failovers=${3:-20}
 echo "== each failure of a failover group $failovers times, on real servers"
 HOLDFAST_FAILOVERS=$failovers HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_BINARY=$binary \
     cargo test --locked --test it -- --nocapture --test-threads=1 failover::
+echo "== hosts that vanish with their packets and disks that are full, $failovers times each, and what is refused"
+HOLDFAST_FAILOVERS=$failovers HOLDFAST_BINARY=$binary \
+    cargo test --locked --test it -- --nocapture --test-threads=1 failover_cut:: failover_disk:: failover_refused::
 echo "== stored data: many more random cases"
 PROPTEST_CASES=2000 cargo test --locked --lib -- store::
 schedules=${4:-100000}

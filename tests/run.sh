@@ -19,7 +19,7 @@ if [ -n "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
 say() { printf '\n== %s\n' "$*"; }
 
 packages() {
-    local wanted=(postgresql redis-server redis-tools procps python3-venv prometheus-node-exporter prometheus prometheus-alertmanager chromium openssl e2fsprogs util-linux) missing=()
+    local wanted=(postgresql redis-server redis-tools procps python3-venv prometheus-node-exporter prometheus prometheus-alertmanager chromium openssl e2fsprogs util-linux iproute2) missing=()
     for package in "${wanted[@]}"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
     done
