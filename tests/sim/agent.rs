@@ -502,6 +502,8 @@ impl World {
                 if proves {
                     self.kill(host, FailureClass::Reset, crate::node::Process::Off);
                     self.ledger.fenced_off.insert(host);
+                    let epoch = self.agent.disk.operation.as_ref().map_or(0, |operation| operation.epoch);
+                    self.ledger.shot = Some((epoch, life));
                 }
                 let result = if proves { Ok(Answer::Done) } else { no("exit 1", false) };
                 self.call_reply(life, call, result);

@@ -14,6 +14,7 @@
 //! | F10 | whoever sees nobody promotes nobody |
 //! | F11 | cool-down and failovers per day |
 //! | F17 | paused, manual, router: no outside change |
+//! | J3 | the fence hook turns off only a primary that is replaced |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     pub promotions: u32,
     pub fenced_off: BTreeSet<Host>,
+    /// The operation whose fence hook turned a member off, by its epoch, in which life of the agent.
+    pub shot: Option<(u64, u64)>,
     pub route_since: Option<Time>,
     /// How long the last route was there.
     pub routed_for: Time,
@@ -97,6 +100,11 @@ impl World {
         }
         if let Some(operation) = new.operation.as_ref().filter(|_| old.operation.is_none()) {
             self.check_begin(operation, &old);
+        }
+        if let Some(operation) = old.operation.as_ref().filter(|_| new.operation.is_none()) {
+            let kept = new.head == operation.from;
+            let shot = self.ledger.shot == Some((operation.epoch, self.agent.life));
+            self.require(!kept || !shot, "J3: the fence hook shot a primary that was kept");
         }
         let member = |durable: &Durable| durable.head.as_ref().map(|head| head.member.clone());
         if member(&new) != member(&old) {
@@ -246,6 +254,14 @@ impl World {
         }
         if *action == Action::Promote {
             self.check_promote(host, &disk);
+        }
+        if *action == Action::FenceHook {
+            let least = if self.setup.settings.fenced { Step::Cut } else { Step::Intent };
+            let decided = disk
+                .operation
+                .as_ref()
+                .is_some_and(|operation| operation.step >= least && !operation.cut.is_empty());
+            self.require(decided, "J3: the fence hook ran before it was decided who takes over");
         }
         if matches!(action, Action::Fence { .. } | Action::Drain { .. }) {
             let noted = disk.members.get(&self.members[host]).is_some_and(|memory| memory.fence.is_some());

@@ -357,6 +357,54 @@ fn without_its_quorum_nothing_is_promoted_and_the_cut_is_undone() {
 }
 
 #[test]
+fn the_fence_hook_spares_a_primary_that_is_kept() {
+    for fenced in [false, true] {
+        let mut setup = synchronous();
+        (setup.settings.fence_hook, setup.settings.fenced) = (true, fenced);
+        let mut world = started(setup);
+        world.fault(Fault::Kill(2));
+        world.run_for(SECOND);
+        world.fault(Fault::Hang(0, 12 * SECOND));
+        world.run_for(8 * SECOND);
+        world.holds(world.refused(RefusalCode::Quorum), "too few synchronous standbys are cut off");
+        world.holds(world.ledger.fenced_off.is_empty(), "nobody was shot");
+        world.settle(60 * SECOND);
+        world.holds(world.routed_to() == Some(0) && world.ledger.promotions == 0, "it serves again");
+    }
+}
+
+#[test]
+fn the_fence_hook_runs_once_it_is_decided_who_takes_over() {
+    for fenced in [false, true] {
+        let mut setup = synchronous();
+        (setup.settings.fence_hook, setup.settings.fenced) = (true, fenced);
+        let mut world = started(setup);
+        // It comes back about when the hook runs: it is replaced all the same.
+        world.fault(Fault::Hang(0, 3600 * MS));
+        let outage = world.outage(0, 10 * SECOND);
+        world.holds(outage.is_some(), "a failover");
+        world.run_for(2 * SECOND);
+        world.holds(world.ledger.fenced_off.contains(&0), "the old primary was turned off");
+        world.settle(60 * SECOND);
+        world.holds(true, "settled");
+    }
+}
+
+#[test]
+fn without_its_proof_a_fenced_group_promotes_nobody() {
+    let mut setup = synchronous();
+    (setup.settings.fence_hook, setup.settings.fenced) = (true, true);
+    let mut world = started(setup);
+    world.agent.hook_proves = false;
+    world.fault(Fault::Kill(0));
+    world.run_for(10 * SECOND);
+    world.holds(world.refused(RefusalCode::Failed) && world.ledger.promotions == 0, "refused");
+    world.agent.hook_proves = true;
+    let outage = world.outage(0, 30 * SECOND);
+    world.holds(outage.is_some(), "with it the standby takes over");
+}
+
+#[test]
 fn an_operator_may_accept_the_loss() {
     let mut world = started(synchronous());
     world.fault(Fault::Kill(2));

@@ -60,6 +60,8 @@ pub struct Core {
     pub(super) wait_until: Monotonic,
     /// The store failed: nothing is staged before.
     commit_again: Monotonic,
+    /// The operation whose old primary the fence hook was sent to, by its epoch.
+    pub(super) shot: Option<u64>,
     /// The command that the commit on its way answers.
     pub(super) replying: Option<u64>,
     /// The first looks were asked for.
@@ -92,6 +94,7 @@ impl Core {
             refused: 0,
             wait_until: now,
             commit_again: now,
+            shot: None,
             replying: None,
             begun: false,
             told: State::Observing,
@@ -241,7 +244,7 @@ impl Core {
         let reply = self.replying.take();
         if !ok {
             self.commit_again = Monotonic(now.0 + AGAIN);
-            if !matches!(self.work, Work::Idle | Work::Cutting { .. }) {
+            if !matches!(self.work, Work::Idle | Work::Cutting { .. } | Work::Proving { .. }) {
                 // What the answer to a call led to was not written: find out again.
                 self.work = Work::Waiting { until: self.commit_again };
             }
@@ -446,6 +449,7 @@ impl Core {
             return match (&operation.candidate, operation.step) {
                 (Some(candidate), Step::Intent) => format!("promoting {candidate}"),
                 (_, Step::Holding) => String::from("switching over"),
+                (_, Step::Cut) => String::from("waiting for the proof that the old primary is off"),
                 _ => String::from("stopping the standbys to compare them"),
             };
         }

@@ -374,7 +374,9 @@ impl Core {
             .get(member)
             .and_then(Watch::current)
             .is_none_or(|facts| !facts.is_primary() || is_fenced(facts));
-        if fenced && self.may_tell(member, Purpose::Rejoin, HOOK_BACK_OFF, now) {
+        // A fence hook that still runs would turn it off in the middle of it.
+        let shot_at = self.is_calling(member, Purpose::Hook);
+        if fenced && !shot_at && self.may_tell(member, Purpose::Rejoin, HOOK_BACK_OFF, now) {
             self.call(member, Purpose::Rejoin, Action::RejoinHook { primary }, HOOK_WITHIN, out);
         }
     }

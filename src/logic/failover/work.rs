@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! switchover: holding -> drain the head -> the candidate replayed all -> begin
-//! begin (J1): no route; cut every standby that answers; fence hook beside it
-//! choose, intent (J4): promote the candidate and no other in this epoch
+//! begin (J1): no route; cut every standby that answers
+//! choose, see `decide`; intent (J4): promote the candidate and no other in this epoch
 //! verify: writable, same cluster, timeline that left the old one at the right place
 //! route (J6): the new head
 //! ```
@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use super::core::{AGAIN, Core};
 use super::event::{Action, Answer, CallError, Effect, Happening, Sealed};
-use super::judge::{No, at};
 use super::watch::Watch;
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
@@ -30,7 +29,6 @@ use crate::model::failover::sighting::Facts;
 /// Deadlines of calls.
 const CUT: Duration = Duration::from_secs(2);
 const FENCE: Duration = Duration::from_secs(2);
-const HOOK: Duration = Duration::from_secs(20);
 const PROMOTE: Duration = Duration::from_secs(15);
 const VERIFY: Duration = Duration::from_secs(3);
 /// Transactions that run when a switchover begins have so long.
@@ -45,6 +43,10 @@ pub enum Work {
     Replaying,
     Cutting {
         cut: Vec<CutStandby>,
+    },
+    /// The fence hook runs, and `chosen` takes over once it has proved the old primary off.
+    Proving {
+        chosen: CutStandby,
         proved: bool,
     },
     Promoting,
@@ -80,6 +82,8 @@ pub enum After {
     Hold,
     /// J1: cut.
     Cut,
+    /// J3: the fence hook, for this one to take over.
+    Prove(CutStandby),
     /// J4: promote.
     Promote,
     /// J6 and adoption: another head.
@@ -227,6 +231,7 @@ impl Core {
             }
             After::Hold => self.drain(out),
             After::Cut => self.cut(out),
+            After::Prove(chosen) => self.prove(chosen, out),
             After::Promote => self.promote(now, wall, out),
             After::Routed => self.routed(now, out),
             After::GivenUp => {
@@ -251,7 +256,7 @@ impl Core {
     }
 
     fn cut(&mut self, out: &mut Vec<Effect>) {
-        self.work = Work::Cutting { cut: Vec::new(), proved: false };
+        self.work = Work::Cutting { cut: Vec::new() };
         // Whatever was being put back is cut again, and to be remembered so.
         self.calls.clear();
         let Some(operation) = self.durable.operation.clone() else { return };
@@ -274,9 +279,6 @@ impl Core {
         if operation.kind == OperationKind::Forced {
             self.call(&from, Purpose::Fence, Action::Fence { epoch: operation.epoch }, FENCE, out);
         }
-        if self.settings.fence_hook && operation.kind != OperationKind::Switchover {
-            self.call(&from, Purpose::Hook, Action::FenceHook, HOOK, out);
-        }
     }
 
     /// The candidate of an intent may have been rebuilt by somebody before it was promoted.
@@ -288,6 +290,7 @@ impl Core {
     fn promote(&mut self, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         let candidate = self.durable.operation.as_ref().and_then(|operation| operation.candidate.clone());
         let Some(candidate) = candidate else { return };
+        self.shoot(out);
         if self.is_switch() {
             self.work = Work::Verifying;
             self.call(&candidate, Purpose::Verify, Action::Verify, VERIFY, out);
@@ -319,7 +322,8 @@ impl Core {
 
     fn routed(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
         self.work = Work::Idle;
-        self.calls.clear();
+        // A fence hook that still runs: nobody is brought back meanwhile.
+        self.calls.retain(|_, (_, purpose)| *purpose == Purpose::Hook);
         self.changed = now;
         self.verified = true;
         self.suspect = None;
@@ -346,7 +350,9 @@ impl Core {
             }
             self.work = Work::Idle;
         }
-        if operation.step < Step::Intent && operation.kind == OperationKind::Failover && self.head_is_back() {
+        // While the fence hook runs it may be turned off at any moment.
+        let undecided = operation.step < Step::Intent && !matches!(self.work, Work::Proving { .. });
+        if undecided && operation.kind == OperationKind::Failover && self.head_is_back() {
             let text = String::from("the old primary serves again");
             self.give_up((RefusalCode::Failed, text), now, wall, out);
             return;
@@ -360,7 +366,14 @@ impl Core {
                 self.resume_cut(&operation, now, wall, out)
             }
             (Work::Idle, Step::Intent) => self.promote(now, wall, out),
-            (Work::Cutting { .. }, _) => self.cut_done(operation, now, wall, out),
+            (Work::Cutting { cut }, _) => {
+                let cut = cut.clone();
+                self.cut_done(operation, cut, now, wall, out);
+            }
+            (Work::Proving { chosen, proved }, _) => {
+                let (chosen, proved) = (chosen.clone(), *proved);
+                self.proof_done(operation, chosen, proved, now, wall, out);
+            }
             _ => {}
         }
     }
@@ -389,58 +402,6 @@ impl Core {
             && self.not_head(watch).is_none()
     }
 
-    /// Every cut is answered: choose, or undo.
-    fn cut_done(&mut self, mut operation: Operation, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
-        let asked = |wanted: Purpose| self.calls.values().any(|(_, purpose)| *purpose == wanted);
-        if asked(Purpose::Cut) || asked(Purpose::Fence) || (self.settings.fenced && asked(Purpose::Hook)) {
-            return;
-        }
-        let Work::Cutting { cut, proved } = &self.work else { return };
-        if self.settings.fenced && !proved && operation.kind != OperationKind::Switchover {
-            let text = String::from("the fence hook did not prove the old primary off");
-            self.give_up((RefusalCode::Failed, text), now, wall, out);
-            return;
-        }
-        operation.cut.clone_from(cut);
-        match self.choose(&operation) {
-            Ok(chosen) => {
-                let positions: Vec<_> =
-                    cut.iter().map(|cut| format!("{} at {}", cut.member, at(cut))).collect();
-                let epoch = operation.epoch;
-                let entries = vec![
-                    Self::entry(epoch, "cut", positions.join(", "), wall),
-                    Self::entry(
-                        epoch,
-                        "intent",
-                        format!("promote {} at {}", chosen.member, at(&chosen)),
-                        wall,
-                    ),
-                ];
-                operation.intent = at(&chosen);
-                operation.candidate = Some(chosen.member);
-                operation.step = Step::Intent;
-                let mut durable = self.durable.clone();
-                durable.operation = Some(operation);
-                self.stage(durable, entries, After::Promote, out);
-            }
-            Err(no) => self.give_up(no, now, wall, out),
-        }
-    }
-
-    /// Before J4 only: nobody was promoted.
-    pub(super) fn give_up(&mut self, no: No, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
-        let mut durable = self.durable.clone();
-        durable.operation = None;
-        let text = format!("{}: {}", no.0.word(), no.1);
-        let entry = Self::entry(durable.epoch, "aborted", text, wall);
-        self.back_off(now);
-        self.refuse(no, wall, out);
-        // What changes a server may still be carried out: until it is answered it is not forgotten.
-        self.calls
-            .retain(|_, (_, purpose)| matches!(purpose, Purpose::Cut | Purpose::Fence | Purpose::Drain));
-        self.stage(durable, vec![entry], After::GivenUp, out);
-    }
-
     pub(super) fn done(
         &mut self,
         member: &Name,
@@ -458,16 +419,16 @@ impl Core {
         }
         match (purpose, result) {
             (Purpose::Cut, Ok(Answer::Cut { timeline, received, replayed })) => {
-                if let Work::Cutting { cut, .. } = &mut self.work {
+                if let Work::Cutting { cut } = &mut self.work {
                     cut.push(CutStandby { member: member.clone(), timeline, received, replayed });
                 }
             }
             (Purpose::Hook, Ok(_)) => {
-                if let Work::Cutting { proved, .. } = &mut self.work {
+                if let Work::Proving { proved, .. } = &mut self.work {
                     *proved = true;
                 }
             }
-            (Purpose::Cut | Purpose::Hook | Purpose::Fence, _) => {}
+            (Purpose::Cut | Purpose::Fence, _) => {}
             (Purpose::Drain, _) if self.work != Work::Draining => {}
             (Purpose::Drain, result) => self.drained(result, now, wall, out),
             (Purpose::Replay, result) => self.replayed(result, now, wall, out),

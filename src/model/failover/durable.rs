@@ -2,7 +2,7 @@
 //!
 //! One value per group. The epoch in it only ever grows; every epoch has at most
 //! one candidate. `operation` is what runs now, with as much as is needed to go on
-//! after a crash at any point; see `logic/failover/resume.rs` for how.
+//! after a crash at any point; see `Core::operate` for how.
 
 use std::collections::BTreeMap;
 
@@ -125,7 +125,8 @@ pub enum Step {
     Holding,
     /// J1: no route; standbys may be cut.
     Begun,
-    /// J2: the standbys of `cut` follow nobody. The old primary may be fenced (J3).
+    /// J2 and J3, only in groups that wait for the fence hook: the standbys of `cut` follow
+    /// nobody, and the old primary may be turned off.
     Cut,
     /// J4: the candidate may be promoted, no other ever in this epoch.
     Intent,
