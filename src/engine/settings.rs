@@ -33,6 +33,7 @@ use crate::model::event::EventType;
 use crate::runtime::bus::Bus;
 use crate::runtime::seal::{SealError, Sealer};
 use crate::runtime::supervisor::{Phase, Supervisor};
+use crate::store::beside::Beside;
 use crate::store::{Change, Store, StoreError, Write};
 
 /// Bytes of one field of an audit row; an import changes thousands of keys.
@@ -226,8 +227,12 @@ impl Settings {
             let message = format!("the stored run-time values cannot be read: {reason}");
             Problems::from(Problem::new(Origin::Default, "", message))
         })?;
-        if let Err(error) = sealer.tidy(&overlay.sealed().collect::<Vec<_>>()) {
-            tracing::warn!(%error, "former keys were not dropped");
+        let dropped = sealed_elsewhere(store, &self.config().data_dir).and_then(|elsewhere| {
+            let all: Vec<_> = overlay.sealed().chain(elsewhere.iter().map(String::as_str)).collect();
+            sealer.tidy(&all).map_err(|error| error.to_string())
+        });
+        if let Err(error) = dropped {
+            tracing::warn!(error, "former keys were not dropped");
         }
         let before = self.loaded();
         let everywhere = Key::default();
@@ -460,10 +465,18 @@ impl Settings {
         let overlay = next.overlay.clone();
         self.put(next);
         let sealer = self.inner.sealer.clone();
-        let finished = Supervisor::blocking(move || sealer.finish_rotation(overlay.sealed())).await;
+        let data_dir = self.config().data_dir.clone();
+        let alone = sealer.dropping().await;
+        let finished = Supervisor::blocking(move || {
+            let elsewhere = sealed_elsewhere(&store, &data_dir)?;
+            let all = overlay.sealed().chain(elsewhere.iter().map(String::as_str));
+            sealer.finish_rotation(all).map_err(|error| error.to_string())
+        });
+        let finished = finished.await;
+        drop(alone);
         let reason = match finished {
             Some(Ok(former_keys)) => return Ok(Rotated { key, sealed, former_keys }),
-            Some(Err(error)) => error.to_string(),
+            Some(Err(error)) => error,
             None => String::from("it failed"),
         };
         Err(unavailable(&format!(
@@ -489,6 +502,17 @@ impl Settings {
         });
         self.inner.bus.publish(EventType::System, data);
     }
+}
+
+/// What is sealed and no value of the configuration: whom a standby followed that is cut
+/// now. It keeps its key until its group writes it again. Blocking.
+fn sealed_elsewhere(store: &Store, data_dir: &Path) -> Result<Vec<String>, String> {
+    let mut texts = Beside::new(data_dir).sealed().map_err(|error| error.to_string())?;
+    for (group, durable) in store.failover().map_err(|error| error.to_string())? {
+        let durable = durable.map_err(|error| format!("the failover group {group}: {error}"))?;
+        texts.extend(durable.sealed().map(str::to_owned));
+    }
+    Ok(texts)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

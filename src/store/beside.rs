@@ -68,6 +68,26 @@ impl Beside {
         Ok(Some(contents.kept))
     }
 
+    /// The sealed texts in all of the files.
+    ///
+    /// # Errors
+    /// The folder or one of the files cannot be read.
+    pub fn sealed(&self) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut texts = Vec::new();
+        for entry in entries {
+            let file = entry?.file_name();
+            let group = file.to_str().and_then(|file| Name::new(file.strip_suffix(".json")?).ok());
+            let kept = group.map_or(Ok(None), |group| self.read(&group))?;
+            texts.extend(kept.iter().flat_map(Durable::sealed).map(str::to_owned));
+        }
+        Ok(texts)
+    }
+
     /// Replaces the file of the group; on the disk when it returns.
     ///
     /// # Errors

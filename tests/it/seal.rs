@@ -8,7 +8,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use holdfast::base::id::Name;
 use holdfast::engine::settings::{ApplyError, Author, Settings};
+use holdfast::model::failover::durable::{CutMemory, Durable, MemberMemory};
 use holdfast::runtime::seal::Sealer;
 use holdfast::store::{Change, Store, Write};
 
@@ -287,6 +289,36 @@ async fn every_boundary_of_a_rotation_can_be_crashed_at() {
     home.restart().await;
     let rotated = home.settings.rotate_key("token:admin").await.unwrap();
     assert_eq!((rotated.sealed, rotated.former_keys), (0, 0));
+}
+
+#[tokio::test]
+async fn whom_a_cut_standby_followed_opens_after_a_rotation() {
+    let mut home = Home::with_secret().await;
+    let place = "failover.main.pg2.primary_conninfo";
+    let opens = |home: &Home| {
+        let row = home.store().failover().unwrap().remove("main").unwrap().unwrap();
+        row.sealed().map(|text| home.sealer().open(place, text).unwrap()).collect::<Vec<_>>()
+    };
+    let put = async |home: &Home, cut: Option<CutMemory>| {
+        let group = Name::new("main").unwrap();
+        let memory = MemberMemory { cut, ..MemberMemory::default() };
+        let durable =
+            Durable { epoch: 7, members: [(Name::new("pg2").unwrap(), memory)].into(), ..Durable::default() };
+        let write = Write::PutFailover { group, durable: Box::new(durable), entries: Vec::new() };
+        home.store().commit(Change { writes: vec![write], audit: None }).await.unwrap();
+    };
+    let conninfo = home.sealer().seal(place, "host=pg1 password=geheim-2").unwrap();
+    put(&home, Some(CutMemory { epoch: 7, conninfo })).await;
+    let rotated = home.settings.rotate_key("token:admin").await.unwrap();
+    assert_eq!((rotated.sealed, rotated.former_keys), (1, 1), "the key of the standby stays");
+    assert_eq!(opens(&home), ["host=pg1 password=geheim-2"]);
+    home.restart().await;
+    assert_eq!(opens(&home), ["host=pg1 password=geheim-2"], "after a start too");
+
+    // It follows again: the key is not needed any more.
+    put(&home, None).await;
+    home.restart().await;
+    assert!(home.keys().len() == 1 && home.password_is("geheim-1"));
 }
 
 /// The agent on `home/data`, its log in `home/log`; every start adds to it.

@@ -82,7 +82,7 @@ pub struct Group {
 /// # Errors
 /// What it remembers cannot be read.
 pub async fn run(plan: Plan, asks: &mut mpsc::Receiver<Ask>, stop: &CancellationToken) -> TaskResult {
-    let memory = Memory::new(&plan);
+    let memory = Memory::new(plan.name(), &plan.store, &plan.sealer, &plan.data_dir);
     let durable =
         memory.load().await.map_err(|error| format!("what the group remembers is not read: {error}"))?;
     let (inputs, mut received) = mpsc::channel(WAITING);

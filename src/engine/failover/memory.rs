@@ -4,18 +4,24 @@
 //! the fences, for the day on which the store is restored from a backup or emptied:
 //! the newer of the two counts. While standbys are cut, a second file holds the SQL
 //! that undoes it, for the day on which this host does not come back.
+//!
+//! Whom a standby follows is carried through the protocol as a sealed text. What this run
+//! sealed or opened is also known in clear, and whatever is written is sealed with the key of
+//! then: a key may be dropped between the look that told of it and the cut that needs it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::logic::failover::Sealed;
-use crate::model::failover::durable::{Durable, JournalEntry};
+use crate::model::failover::durable::{Durable, JournalEntry, MemberMemory};
 use crate::runtime::seal::Sealer;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::beside::{Beside, newer};
 use crate::store::{Change, Store, Write};
 use crate::targets::postgres::member;
-
-use super::Plan;
 
 /// See the module.
 #[derive(Clone)]
@@ -24,18 +30,25 @@ pub struct Memory {
     store: Store,
     sealer: Sealer,
     beside: Beside,
-    /// As it was last written.
-    written: std::sync::Arc<std::sync::Mutex<Option<Durable>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// As the protocol last had it written.
+    written: Option<Durable>,
+    /// By member and sealed text, see the module.
+    clear: BTreeMap<(Name, String), Secret>,
 }
 
 impl Memory {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(group: &Name, store: &Store, sealer: &Sealer, data_dir: &Path) -> Self {
         Self {
-            group: plan.name().clone(),
-            store: plan.store.clone(),
-            sealer: plan.sealer.clone(),
-            beside: Beside::new(&plan.data_dir),
-            written: std::sync::Arc::default(),
+            group: group.clone(),
+            store: store.clone(),
+            sealer: sealer.clone(),
+            beside: Beside::new(data_dir),
+            kept: Arc::default(),
         }
     }
 
@@ -53,12 +66,16 @@ impl Memory {
             Ok::<_, String>(newer(stored, file))
         });
         let durable = read.await.unwrap_or_else(|| Err(String::from("reading it failed")))?;
-        *self.written() = Some(durable.clone());
+        for (member, sealed) in cuts(&durable) {
+            // One that does not open is told of when it is needed.
+            let _ = self.open(&member, &Sealed(sealed)).await;
+        }
+        self.kept().written = Some(durable.clone());
         Ok(durable)
     }
 
-    fn written(&self) -> std::sync::MutexGuard<'_, Option<Durable>> {
-        self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes; `true` once it is on the disk.
@@ -67,9 +84,11 @@ impl Memory {
             tracing::info!(group = %self.group, epoch = entry.epoch, step = entry.step, detail = entry.detail, "failover journal");
         }
         self.write_undo(durable).await;
+        let _no_key_goes = self.sealer.storing().await;
+        let stored = self.sealed_now(durable).await;
         let write = Write::PutFailover {
             group: self.group.clone(),
-            durable: Box::new(durable.clone()),
+            durable: Box::new(stored.clone()),
             entries: entries.to_vec(),
         };
         let committed = self.store.commit(Change { writes: vec![write], audit: None }).await;
@@ -77,11 +96,31 @@ impl Memory {
             tracing::error!(group = %self.group, %error, "the state of the failover group cannot be written");
             return false;
         }
-        let before = self.written().replace(durable.clone());
+        let before = self.kept().written.replace(durable.clone());
         if before.is_none_or(|before| differs(&before, durable)) {
-            self.write_beside(durable.clone()).await;
+            self.write_beside(stored).await;
         }
         true
+    }
+
+    /// The same with everything that is known in clear sealed with the present key. What
+    /// cannot be sealed stays as it is.
+    async fn sealed_now(&self, durable: &Durable) -> Durable {
+        let mut stored = durable.clone();
+        for (member, sealed) in cuts(durable) {
+            let clear = self.kept().clear.get(&(member.clone(), sealed)).cloned();
+            let Some(clear) = clear else { continue };
+            match self.seal_text(&member, clear).await {
+                Ok(text) => {
+                    let cut = stored.members.get_mut(&member).and_then(|memory| memory.cut.as_mut());
+                    cut.into_iter().for_each(|cut| cut.conninfo.clone_from(&text));
+                }
+                Err(error) => {
+                    tracing::error!(group = %self.group, %member, error, "what it followed is not sealed anew");
+                }
+            }
+        }
+        stored
     }
 
     /// A failure is told of, and no more: the store has it.
@@ -95,13 +134,8 @@ impl Memory {
 
     /// The SQL that puts back what each standby followed, where any is cut.
     async fn write_undo(&self, durable: &Durable) {
-        let cut: Vec<_> = durable
-            .members
-            .iter()
-            .filter_map(|(member, memory)| Some((member.clone(), memory.cut.as_ref()?.conninfo.clone())))
-            .collect();
-        let had =
-            self.written().as_ref().is_some_and(|before| before.members.values().any(|m| m.cut.is_some()));
+        let cut = cuts(durable);
+        let had = self.kept().written.as_ref().is_some_and(|before| !cuts(before).is_empty());
         if cut.is_empty() && !had {
             return;
         }
@@ -132,6 +166,18 @@ impl Memory {
     /// # Errors
     /// In words, without the secret.
     pub async fn seal(&self, member: &Name, conninfo: Secret) -> Result<String, String> {
+        let sealed = self.seal_text(member, conninfo.clone()).await?;
+        let mut kept = self.kept();
+        // The protocol keeps the newest, and what it has written.
+        let Kept { written, clear } = &mut *kept;
+        clear.retain(|(of, text), _| {
+            of != member || written.as_ref().is_some_and(|written| written.sealed().any(|kept| kept == text))
+        });
+        clear.insert((member.clone(), sealed.clone()), conninfo);
+        Ok(sealed)
+    }
+
+    async fn seal_text(&self, member: &Name, conninfo: Secret) -> Result<String, String> {
         let (sealer, place) = (self.sealer.clone(), self.place(member));
         let sealed = Supervisor::blocking(move || sealer.seal(&place, conninfo.expose())).await;
         sealed.ok_or_else(|| String::from("sealing failed"))?.map_err(|error| error.to_string())
@@ -142,12 +188,18 @@ impl Memory {
     /// # Errors
     /// In words, without the secret.
     pub async fn open(&self, member: &Name, sealed: &Sealed) -> Result<Secret, String> {
+        let key = (member.clone(), sealed.0.clone());
+        if let Some(clear) = self.kept().clear.get(&key) {
+            return Ok(clear.clone());
+        }
         let (sealer, place, text) = (self.sealer.clone(), self.place(member), sealed.0.clone());
         let opened = Supervisor::blocking(move || sealer.open(&place, &text)).await;
         let opened = opened.ok_or_else(|| String::from("opening failed"))?;
-        opened
+        let clear = opened
             .map(Secret::new)
-            .map_err(|error| format!("what it followed is sealed and does not open: {error}"))
+            .map_err(|error| format!("what it followed is sealed and does not open: {error}"))?;
+        self.kept().clear.insert(key, clear.clone());
+        Ok(clear)
     }
 
     fn place(&self, member: &Name) -> String {
@@ -155,8 +207,20 @@ impl Memory {
     }
 }
 
+/// Who is cut, with the sealed text of whom it followed.
+fn cuts(durable: &Durable) -> Vec<(Name, String)> {
+    let cut = |(member, memory): (&Name, &MemberMemory)| {
+        Some((member.clone(), memory.cut.as_ref()?.conninfo.clone()))
+    };
+    durable.members.iter().filter_map(cut).collect()
+}
+
 /// Whether the file beside the store has to be written: a begun epoch waits for its end.
 fn differs(before: &Durable, after: &Durable) -> bool {
     let heads = |durable: &Durable| (durable.epoch, durable.head.clone(), durable.members.clone());
     after.operation.is_none() && heads(before) != heads(after)
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

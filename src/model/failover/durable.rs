@@ -35,6 +35,13 @@ pub struct Durable {
     pub last: Option<LastFailover>,
 }
 
+impl Durable {
+    /// The sealed texts in it: what a key is still needed for.
+    pub fn sealed(&self) -> impl Iterator<Item = &str> {
+        self.members.values().filter_map(|memory| Some(memory.cut.as_ref()?.conninfo.as_str()))
+    }
+}
+
 /// The member that the group's history belongs to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Head {

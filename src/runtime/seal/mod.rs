@@ -8,12 +8,16 @@
 //! A rotation goes [`Sealer::begin_rotation`], everything stored is sealed anew in one
 //! transaction, [`Sealer::finish_rotation`]. Before and after each of the steps every
 //! key that a stored value names is in the file. Wrong would be to replace the key
-//! first: a crash would leave what nothing opens.
+//! first: a crash would leave what nothing opens. Who stores by itself what it sealed holds
+//! [`Sealer::storing`] over both, so that no key goes in between.
 
 mod key;
 mod key_file;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use self::key::{Key, Sealed};
 use self::key_file::Keys;
@@ -50,6 +54,7 @@ pub enum SealError {
 pub struct Sealer {
     file: PathBuf,
     credentials: Option<PathBuf>,
+    turn: Arc<RwLock<()>>,
 }
 
 /// Every key there is, the one to seal with first.
@@ -64,7 +69,17 @@ impl Sealer {
     /// gave one.
     pub fn new(data_dir: &Path, credentials: Option<&Path>) -> Self {
         let credentials = credentials.filter(|path| path.is_absolute()).map(Path::to_owned);
-        Self { file: data_dir.join(FILE), credentials }
+        Self { file: data_dir.join(FILE), credentials, turn: Arc::default() }
+    }
+
+    /// Held from sealing until what was sealed is stored: no key is dropped meanwhile.
+    pub async fn storing(&self) -> OwnedRwLockReadGuard<()> {
+        self.turn.clone().read_owned().await
+    }
+
+    /// Held from reading what is stored until the keys that it does not name are dropped.
+    pub async fn dropping(&self) -> OwnedRwLockWriteGuard<()> {
+        self.turn.clone().write_owned().await
     }
 
     /// Where the key is, or would be made.
