@@ -15,6 +15,15 @@ const REJOIN: &str = include_str!("rejoin.sh");
 
 #[derive(Subcommand, Debug)]
 pub enum FailoverCommand {
+    #[command(flatten)]
+    Group(GroupCommand),
+    /// Print a script that brings a superseded member back, to be used as `rejoin_hook`
+    RejoinScript,
+}
+
+/// What the agent answers.
+#[derive(Subcommand, Debug)]
+pub enum GroupCommand {
     /// Show the groups, or one with its members: exit 0, 3 degraded, 4 without a route
     Status(Of),
     /// Say what a failover would do now; changes nothing unless it is a drill
@@ -63,8 +72,6 @@ pub enum FailoverCommand {
     },
     /// End a pause
     Resume(Of),
-    /// Print a script that brings a superseded member back, to be used as `rejoin_hook`
-    RejoinScript,
     /// Show what the group made durable, newest first
     Journal {
         #[command(flatten)]
@@ -93,15 +100,21 @@ const PATH: &str = "/api/v1/failover/groups";
 /// # Errors
 /// The agent cannot be reached or refused.
 pub fn failover(command: &FailoverCommand, global: &Global, surroundings: &Surroundings) -> Done {
-    if matches!(command, FailoverCommand::RejoinScript) {
-        print(REJOIN)?;
-        return Ok(OK);
+    match command {
+        FailoverCommand::RejoinScript => {
+            print(REJOIN)?;
+            Ok(OK)
+        }
+        FailoverCommand::Group(command) => ask(command, global, surroundings),
     }
+}
+
+fn ask(command: &GroupCommand, global: &Global, surroundings: &Surroundings) -> Done {
     let client = Client::new(global, surroundings)?;
     let tell = Teller { client: &client, global, surroundings };
     match command {
-        FailoverCommand::Status(of) => status(of, &client, global, surroundings),
-        FailoverCommand::Test { of, drill: false, .. } => {
+        GroupCommand::Status(of) => status(of, &client, global, surroundings),
+        GroupCommand::Test { of, drill: false, .. } => {
             let report = tell.post(of, "test", "", &json!({"mode": "dry_run"}))?;
             if global.json {
                 print_json(&report)?;
@@ -110,13 +123,13 @@ pub fn failover(command: &FailoverCommand, global: &Global, surroundings: &Surro
             }
             Ok(if report["would_promote"].is_string() { OK } else { DEGRADED })
         }
-        FailoverCommand::Test { of, drill: true, wait } => {
+        GroupCommand::Test { of, drill: true, wait } => {
             tell.change(of, "test", &json!({"mode": "drill"}), wait)
         }
-        FailoverCommand::Switchover { of, to, wait } => {
+        GroupCommand::Switchover { of, to, wait } => {
             tell.change(of, "switchover", &said(&[("to", to)]), wait)
         }
-        FailoverCommand::Failover { of, to, accept_data_loss, wait, .. } => {
+        GroupCommand::Failover { of, to, accept_data_loss, wait, .. } => {
             let mut body = said(&[("to", to)]);
             if *accept_data_loss {
                 body["force"] = Value::Bool(true);
@@ -124,17 +137,15 @@ pub fn failover(command: &FailoverCommand, global: &Global, surroundings: &Surro
             }
             tell.change(of, "failover", &body, wait)
         }
-        FailoverCommand::Pause { of, span } => {
+        GroupCommand::Pause { of, span } => {
             let view = tell.post(of, "pause", "", &said(&[("for", span)]))?;
             tell.shown(&view)
         }
-        FailoverCommand::Resume(of) => {
+        GroupCommand::Resume(of) => {
             let view = tell.post(of, "resume", "", &json!({}))?;
             tell.shown(&view)
         }
-        FailoverCommand::Journal { of, limit } => journal(of, *limit, &client, global),
-        // Answered above: it needs no agent.
-        FailoverCommand::RejoinScript => Ok(OK),
+        GroupCommand::Journal { of, limit } => journal(of, *limit, &client, global),
     }
 }
 
@@ -383,22 +394,27 @@ mod tests {
         command: FailoverCommand,
     }
 
-    fn parse(line: &str) -> Result<FailoverCommand, clap::Error> {
-        Line::try_parse_from(line.split(' ')).map(|line| line.command)
+    fn parse(line: &str) -> Result<GroupCommand, clap::Error> {
+        Line::try_parse_from(line.split(' ')).map(|line| match line.command {
+            FailoverCommand::Group(command) => command,
+            FailoverCommand::RejoinScript => panic!("{line:?}"),
+        })
     }
 
     #[test]
     fn data_is_given_up_only_with_a_word_of_its_own() {
         assert!(parse("x failover --accept-data-loss").is_err());
         assert!(parse("x failover --yes").is_err());
-        let Ok(FailoverCommand::Failover { of, to, accept_data_loss: true, yes: true, wait }) =
+        let Ok(GroupCommand::Failover { of, to, accept_data_loss: true, yes: true, wait }) =
             parse("x failover main --to pg2 --accept-data-loss --yes")
         else {
             panic!("not parsed")
         };
         assert_eq!((of.group.as_deref(), to.as_deref(), wait.no_wait), (Some("main"), Some("pg2"), false));
-        assert!(matches!(parse("x failover"), Ok(FailoverCommand::Failover { accept_data_loss: false, .. })));
-        assert!(matches!(parse("x pause --for 30m"), Ok(FailoverCommand::Pause { span: Some(_), .. })));
+        assert!(matches!(parse("x failover"), Ok(GroupCommand::Failover { accept_data_loss: false, .. })));
+        assert!(matches!(parse("x pause --for 30m"), Ok(GroupCommand::Pause { span: Some(_), .. })));
+        let script = Line::try_parse_from(["x", "rejoin-script"]);
+        assert!(matches!(script, Ok(Line { command: FailoverCommand::RejoinScript })));
         assert!(parse("x journal --limit 0").is_err() && parse("x journal --limit 1000").is_ok());
         assert_eq!(said(&[("to", &None), ("for", &Some(String::from("1m")))]), json!({"for": "1m"}));
     }
