@@ -52,6 +52,10 @@ pub struct Finding {
 const RESTART: &str = "-- then restart the server";
 const RELOAD: &str = "select pg_reload_conf();";
 
+/// Settings that everybody is told to change, with their values.
+const RETRY: (&str, &str) = ("wal_retrieve_retry_interval", "100ms");
+const HINTS: (&str, &str) = ("wal_log_hints", "on");
+
 const STATE: &str = "select pg_is_in_recovery(), current_user, rolsuper, rolreplication, \
     pg_has_role('pg_monitor', 'usage'), pg_has_role('pg_signal_backend', 'usage'), \
     has_function_privilege('pg_promote(boolean, integer)', 'execute'), has_function_privilege('pg_reload_conf()', 'execute'), \
@@ -89,7 +93,7 @@ impl MemberLink {
                 read.rights(&mut findings);
                 read.settings(peers, &mut findings);
                 read.names(own, peers, &mut findings);
-                if read.super_user || read.replication {
+                if read.super_user || read.rights.replication {
                     findings.extend(history(
                         replication::try_login(&mut self.access, deadline).await,
                         &read.user,
@@ -102,14 +106,60 @@ impl MemberLink {
     }
 }
 
+/// What a role that is no superuser may do.
+#[derive(Clone, Copy, Default)]
+struct Rights {
+    replication: bool,
+    monitor: bool,
+    signal: bool,
+    promote: bool,
+    reload: bool,
+    parameters: bool,
+}
+
+/// What `user` lacks. The README lists the same statements.
+fn missing(rights: Rights, user: &str) -> Vec<Finding> {
+    let role = postgres_protocol::escape::escape_identifier(user);
+    let execute = |function| format!("grant execute on function {function} to {role};");
+    let names = "primary_conninfo, synchronous_standby_names, default_transaction_read_only";
+    let wanted = [
+        (
+            rights.monitor,
+            "monitor",
+            "cannot see sessions, receivers and settings",
+            format!("grant pg_monitor to {role};"),
+        ),
+        (rights.signal, "signal", "cannot end sessions", format!("grant pg_signal_backend to {role};")),
+        (rights.promote, "promote", "cannot promote", execute("pg_promote(boolean, integer)")),
+        (rights.reload, "reload", "cannot have settings loaded", execute("pg_reload_conf()")),
+        (
+            rights.parameters,
+            "parameters",
+            "cannot change the settings of a failover",
+            format!("grant alter system on parameter {names} to {role};"),
+        ),
+        (
+            rights.replication,
+            "replication",
+            "cannot read the history of timelines",
+            format!("alter role {role} replication;"),
+        ),
+    ];
+    let lacks = wanted.into_iter().filter(|(has, ..)| !has);
+    lacks
+        .map(|(_, code, what, sql)| {
+            blocking(code, format!("the role {user} {what}"), Place::Primary, Some(sql))
+        })
+        .collect()
+}
+
 /// What the check reads.
 struct Read {
     version: u32,
     user: String,
     in_recovery: bool,
     super_user: bool,
-    replication: bool,
-    parameters: bool,
+    rights: Rights,
     slots: Vec<String>,
     conninfo: Option<Conninfo>,
     row: SimpleQueryRow,
@@ -126,8 +176,14 @@ impl Read {
             user: row.get(1).unwrap_or_default().to_owned(),
             in_recovery: is(0),
             super_user: is(2),
-            replication: is(3),
-            parameters,
+            rights: Rights {
+                replication: is(3),
+                monitor: is(4),
+                signal: is(5),
+                promote: is(6),
+                reload: is(7),
+                parameters,
+            },
             slots: slots.iter().filter_map(|slot| slot.get(0)).map(str::to_owned).collect(),
             conninfo: row.get(17).and_then(|text| Conninfo::parse(text).ok()),
             row,
@@ -152,55 +208,29 @@ impl Read {
         if self.super_user {
             return;
         }
-        let (user, on) = (postgres_protocol::escape::escape_identifier(&self.user), Place::Primary);
         if self.version < 150_000 {
             let what = "before PostgreSQL 15 only a superuser may change settings";
+            let user = postgres_protocol::escape::escape_identifier(&self.user);
             let sql = format!("alter role {user} superuser;");
-            findings.push(blocking("superuser", what, on, Some(sql)));
+            findings.push(blocking("superuser", what, Place::Primary, Some(sql)));
             return;
         }
-        let mut want = |fine: bool, code, what: &str, sql: String| {
-            if !fine {
-                findings.push(blocking(code, format!("the role {} {what}", self.user), on, Some(sql)));
-            }
-        };
-        want(
-            self.is(4),
-            "monitor",
-            "cannot see sessions, receivers and settings",
-            format!("grant pg_monitor to {user};"),
-        );
-        want(self.is(5), "signal", "cannot end sessions", format!("grant pg_signal_backend to {user};"));
-        let execute = |function| format!("grant execute on function {function} to {user};");
-        want(self.is(6), "promote", "cannot promote", execute("pg_promote(boolean, integer)"));
-        want(self.is(7), "reload", "cannot have settings loaded", execute("pg_reload_conf()"));
-        let names = "primary_conninfo, synchronous_standby_names, default_transaction_read_only";
-        let sql = format!("grant alter system on parameter {names} to {user};");
-        want(self.parameters, "parameters", "cannot change the settings of a failover", sql);
-        let sql = format!("alter role {user} replication;");
-        want(self.replication, "replication", "cannot read the history of timelines", sql);
+        findings.extend(missing(self.rights, &self.user));
     }
 
     fn settings(&self, peers: &[Peer], findings: &mut Vec<Finding>) {
-        let set = |name: &str, value: &str, after: &str| {
-            Some(format!("alter system set {name} = '{value}';\n{after}"))
-        };
+        let set = |name: &str, value: &str, after: &str| Some(set(name, value, after));
         let on = Place::Member;
         if self.text(14).parse::<f64>().is_ok_and(|milliseconds| milliseconds > 500.0) {
             let what = format!(
                 "wal_retrieve_retry_interval is {} ms: a promotion may sleep as long, expected at most 500 ms",
                 self.text(14).split('.').next().unwrap_or_default()
             );
-            findings.push(advice(
-                "retry_interval",
-                what,
-                on,
-                set("wal_retrieve_retry_interval", "100ms", RELOAD),
-            ));
+            findings.push(advice("retry_interval", what, on, set(RETRY.0, RETRY.1, RELOAD)));
         }
         if !self.is(8) {
             let what = "neither wal_log_hints nor data checksums are on: pg_rewind cannot make an old primary a standby again";
-            findings.push(advice("rewind", what, on, set("wal_log_hints", "on", RESTART)));
+            findings.push(advice("rewind", what, on, set(HINTS.0, HINTS.1, RESTART)));
         }
         let wanted = peers.len() + 2;
         if self.text(9).parse::<usize>().is_ok_and(|senders| senders < wanted) {
@@ -283,6 +313,15 @@ impl Read {
     }
 }
 
+fn set(name: &str, value: &str, after: &str) -> String {
+    format!("alter system set {name} = '{value}';\n{after}")
+}
+
+/// The line of `pg_hba.conf` that lets `user` read the history of timelines.
+fn hba(user: &str) -> String {
+    format!("host replication {user} ADDRESS scram-sha-256")
+}
+
 /// The name of a member as a slot: those know no `-`.
 fn slot_of(name: &Name) -> String {
     name.as_str().replace('-', "_")
@@ -314,9 +353,7 @@ fn history(tried: Result<(), Outcome>, user: &str) -> Option<Finding> {
     let Err(Outcome { code, detail, .. }) = tried else { return None };
     let mut what = format!("no replication connection, by which the history of timelines is read: {detail}");
     if code == "28000" {
-        what.push_str(&format!(
-            "; expected a line in pg_hba.conf like: host replication {user} ADDRESS scram-sha-256"
-        ));
+        what.push_str(&format!("; expected a line in pg_hba.conf like: {}", hba(user)));
     }
     Some(blocking("history", what, Place::Member, None))
 }
@@ -331,7 +368,45 @@ fn advice(code: &'static str, what: impl Into<String>, place: Place, sql: Option
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// One statement per right: `grant a, b to c` is two.
+    fn each(statements: &str) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for line in statements.lines() {
+            let line = line.split("--").next().unwrap_or_default().to_lowercase().replace(['"', '\''], "");
+            let Some(statement) = line.trim().strip_suffix(';') else { continue };
+            let Some((what, to)) = statement.strip_prefix("grant ").and_then(|rest| rest.rsplit_once(" to "))
+            else {
+                all.insert(statement.to_owned());
+                continue;
+            };
+            let kinds = ["execute on function ", "alter system on parameter "];
+            let kind = kinds.into_iter().find(|kind| what.starts_with(kind)).unwrap_or_default();
+            let mut depth = 0;
+            let names = what[kind.len()..].split(|c| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                c == ',' && depth == 0
+            });
+            all.extend(names.map(|name| format!("grant {kind}{} to {to}", name.trim())));
+        }
+        all
+    }
+
+    #[test]
+    fn the_readme_lists_what_the_check_asks_for() {
+        let readme = include_str!("../../../../README.md");
+        let (_, rest) = readme.split_once("## Fail over between Postgres servers").unwrap();
+        let (block, _) = rest.split_once("```sql\n").unwrap().1.split_once("```").unwrap();
+        let mut asked: Vec<String> =
+            missing(Rights::default(), "holdfast").into_iter().filter_map(|found| found.sql).collect();
+        asked.extend([RETRY, HINTS].map(|(name, value)| set(name, value, "")));
+        assert_eq!(each(block), each(&asked.join("\n")));
+        assert!(block.contains(&format!("`{}`", hba("holdfast"))), "the line of pg_hba.conf");
+        assert!(each("grant a, f(x, y) to z;\n").contains("grant f(x, y) to z"));
+    }
 
     #[test]
     fn names_of_synchronous_standbys_are_read_in_every_form() {
