@@ -102,3 +102,19 @@ async fn blocked_commits_and_clients_that_go_around_are_told_of() {
     told[2..].sort();
     assert_eq!(told, ["+sync_blocked", "+bypass_clients", "-bypass_clients", "-sync_blocked"]);
 }
+
+#[tokio::test]
+async fn a_member_whose_name_resolves_no_more_is_told_of_once() {
+    let mut story = Story::with("").await;
+    let target = Probed::new(&story, "postgres", &["connect", "query"]);
+    let labels: &[(&str, &str)] = &[("group", "g"), ("kind", "postgres"), ("target", "main")];
+    for (minutes, answers, wrong) in [(10, true, 0.0), (10, true, 1.0), (10, true, 0.0)] {
+        for step in 0..minutes * MINUTE {
+            if step % 6 == 0 {
+                target.probe(&story, answers, 0.01);
+            }
+            story.step(&[("holdfast_failover_member_misconfigured", labels, wrong)]).await;
+        }
+    }
+    assert_eq!(told(&story), ["+service_down", "-service_down"]);
+}

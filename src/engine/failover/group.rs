@@ -27,7 +27,7 @@ use super::actor::{Actor, Task};
 use super::hook::Hooks;
 use super::looker::{Looker, Order};
 use super::memory::Memory;
-use super::show;
+use super::show::{self, Noted};
 use super::{Ask, Input, Plan};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
@@ -36,7 +36,6 @@ use crate::logic::failover::{Action, CallError, CallId, Core, Effect, Event, Sea
 use crate::model::failover::durable::Durable;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::route::{Address, Route};
-use crate::model::failover::view::Finding;
 use crate::runtime::supervisor::TaskResult;
 use crate::targets::postgres::member::{MemberAction, MemberLink, Peer};
 
@@ -72,7 +71,7 @@ pub struct Group {
     work: FuturesUnordered<Work>,
     replies: BTreeMap<u64, oneshot::Sender<Result<(), Refusal>>>,
     next_reply: u64,
-    findings: Arc<Vec<Finding>>,
+    noted: Noted,
     figures_due: Instant,
     check_due: Instant,
 }
@@ -140,7 +139,7 @@ impl Group {
             work,
             replies: BTreeMap::new(),
             next_reply: 0,
-            findings: Arc::new(Vec::new()),
+            noted: Noted::default(),
             figures_due: now,
             check_due: now + CHECK_AFTER,
         }
@@ -157,14 +156,15 @@ impl Group {
 
     async fn take(&mut self, input: Input) {
         let event = match input {
-            Input::Looked { member, asked, sighting, conninfo } => {
+            Input::Looked { member, asked, sighting, conninfo, problem } => {
+                self.noted.look(&member, &sighting, problem);
                 let conninfo = self.seal(&member, conninfo).await;
                 Event::Seen { member, asked, sighting: *sighting, conninfo }
             }
             Input::Lost { member, why } => Event::Lost { member, why },
             Input::Done { call, result } => Event::Done { call, result },
             Input::Checked { findings } => {
-                self.findings = Arc::new(findings);
+                self.noted.findings = findings;
                 return;
             }
         };
@@ -290,7 +290,7 @@ impl Group {
             }
             Ask::Check { reply } => {
                 let (now, wall) = self.now();
-                let report = show::report(&self.plan, &self.core, &self.findings, now, wall);
+                let report = show::report(&self.plan, &self.core, &self.noted, now, wall);
                 let _ = reply.send(report);
             }
         }
@@ -324,11 +324,11 @@ impl Group {
     fn rest(&mut self) {
         let now = Instant::now();
         let (at, wall) = self.now();
-        let view = show::view(&self.plan, &self.core, &self.findings, at, wall);
+        let view = show::view(&self.plan, &self.core, &self.noted, at, wall);
         if now >= self.figures_due {
             self.figures_due = now + FIGURES_EVERY;
             let stream = format!("failover/{}", self.plan.name());
-            self.plan.store.append(&stream, wall, &show::figures(&self.plan, &self.core, &view));
+            self.plan.store.append(&stream, wall, &show::figures(&self.plan, &self.core, &self.noted, &view));
         }
         self.plan.show(Arc::new(view));
         if now >= self.check_due {

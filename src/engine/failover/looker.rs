@@ -88,8 +88,13 @@ impl Looker {
         let want = Look { fresh: order.fresh, canary: order.canary };
         let seen = self.link.look(want, Instant::now() + self.timeout).await;
         let member = self.member.clone();
-        let looked =
-            Input::Looked { member, asked, sighting: Box::new(seen.sighting), conninfo: seen.conninfo };
+        let looked = Input::Looked {
+            member,
+            asked,
+            sighting: Box::new(seen.sighting),
+            conninfo: seen.conninfo,
+            problem: seen.problem,
+        };
         self.events.send(looked).await.is_ok()
     }
 }

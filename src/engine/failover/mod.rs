@@ -53,10 +53,24 @@ const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What lookers, actors and hooks tell the task of the group.
 enum Input {
-    Looked { member: Name, asked: Monotonic, sighting: Box<Sighting>, conninfo: Option<Secret> },
-    Lost { member: Name, why: Failure },
-    Done { call: CallId, result: Result<Answer, CallError> },
-    Checked { findings: Vec<Finding> },
+    Looked {
+        member: Name,
+        asked: Monotonic,
+        sighting: Box<Sighting>,
+        conninfo: Option<Secret>,
+        problem: Option<String>,
+    },
+    Lost {
+        member: Name,
+        why: Failure,
+    },
+    Done {
+        call: CallId,
+        result: Result<Answer, CallError>,
+    },
+    Checked {
+        findings: Vec<Finding>,
+    },
 }
 
 /// What is asked of one group.

@@ -2,6 +2,8 @@
 //!
 //! Everything here is read off the protocol's state; nothing is decided.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::{Plan, news};
@@ -12,7 +14,7 @@ use crate::model::breaker::BreakerState;
 use crate::model::event::EventType;
 use crate::model::failover::group::{RefusalCode, Tier};
 use crate::model::failover::lsn::Lsn;
-use crate::model::failover::sighting::{Facts, Standing};
+use crate::model::failover::sighting::{Facts, FailureClass, Sighting, Standing};
 use crate::model::failover::view::{
     CheckReport, Finding, GroupView, MemberCheck, MemberState, MemberView, Role,
 };
@@ -23,8 +25,47 @@ use crate::targets::postgres::member;
 const HUNG_LOOKS: u64 = 3;
 const AFTERWARDS_MS: u64 = 500;
 
+/// What is known of the members beside what the protocol decides on.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Of the check of grants and settings.
+    pub findings: Vec<Finding>,
+    /// What is wrong with the way to a member that can be asked all the same.
+    problems: BTreeMap<Name, String>,
+    /// Members whose server, or whose files here, refuse us.
+    refusing: BTreeSet<Name>,
+}
+
+impl Noted {
+    /// A look at `member` ended.
+    pub fn look(&mut self, member: &Name, sighting: &Sighting, problem: Option<String>) {
+        match problem {
+            Some(problem) => drop(self.problems.insert(member.clone(), problem)),
+            None => drop(self.problems.remove(member)),
+        }
+        match sighting {
+            Sighting::Failed(failure) if failure.class == FailureClass::Configuration => {
+                self.refusing.insert(member.clone());
+            }
+            _ => drop(self.refusing.remove(member)),
+        }
+    }
+
+    /// `problem` with what is wrong besides.
+    fn beside(&self, member: &Name, problem: Option<String>) -> Option<String> {
+        match (problem, self.problems.get(member)) {
+            (Some(problem), Some(besides)) => Some(format!("{problem}; {besides}")),
+            (problem, besides) => problem.or_else(|| besides.cloned()),
+        }
+    }
+
+    fn is_misconfigured(&self, member: &Name) -> bool {
+        self.problems.contains_key(member) || self.refusing.contains(member)
+    }
+}
+
 /// The group as it is now.
-pub fn view(plan: &Plan, core: &Core, findings: &[Finding], now: Monotonic, wall: Timestamp) -> GroupView {
+pub fn view(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Timestamp) -> GroupView {
     let durable = core.durable();
     let tier = core.tier();
     let route = core.route(now);
@@ -44,7 +85,7 @@ pub fn view(plan: &Plan, core: &Core, findings: &[Finding], now: Monotonic, wall
             .settings()
             .members
             .iter()
-            .map(|name| member_view(plan, core, name, now, wall))
+            .map(|name| member_view(plan, core, noted, name, now, wall))
             .collect(),
         refusal: core.refusal_now().cloned(),
         paused_until: durable.paused.and_then(|pause| pause.until),
@@ -52,7 +93,7 @@ pub fn view(plan: &Plan, core: &Core, findings: &[Finding], now: Monotonic, wall
         would_promote: candidate.as_ref().map(|(name, _)| name.to_string()),
         expected_rpo_bytes: candidate.as_ref().and_then(|(_, at)| rpo(core, tier, *at)),
         expected_rto_ms: candidate.is_some().then(|| rto(core)),
-        findings: findings.to_vec(),
+        findings: noted.findings.clone(),
         diverged: durable.last.as_ref().is_some_and(|last| last.diverged),
     }
 }
@@ -94,7 +135,14 @@ fn lag(core: &Core, name: &Name) -> Option<u64> {
     same.then(|| head_lsn(core).map(|head| head.since(own.lsn()))).flatten()
 }
 
-fn member_view(plan: &Plan, core: &Core, name: &Name, now: Monotonic, wall: Timestamp) -> MemberView {
+fn member_view(
+    plan: &Plan,
+    core: &Core,
+    noted: &Noted,
+    name: &Name,
+    now: Monotonic,
+    wall: Timestamp,
+) -> MemberView {
     let watch = core.watch(name);
     let facts = watch.and_then(Watch::last_facts);
     let current = watch.and_then(Watch::current);
@@ -133,7 +181,7 @@ fn member_view(plan: &Plan, core: &Core, name: &Name, now: Monotonic, wall: Time
         needs_rejoin,
         pg_rewind: needs_rejoin.then(|| rewind(plan, core)).flatten(),
         last_check: checked,
-        problem,
+        problem: noted.beside(name, problem),
     }
 }
 
@@ -164,14 +212,8 @@ pub fn finding(member: &Name, found: member::Finding) -> Finding {
 }
 
 /// The dry run: what was last seen, and what would come of it.
-pub fn report(
-    plan: &Plan,
-    core: &Core,
-    findings: &[Finding],
-    now: Monotonic,
-    wall: Timestamp,
-) -> CheckReport {
-    let shown = view(plan, core, findings, now, wall);
+pub fn report(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Timestamp) -> CheckReport {
+    let shown = view(plan, core, noted, now, wall);
     let checks = core.settings().members.iter().map(|name| {
         let watch = core.watch(name);
         let fit = core.candidates().into_iter().find(|(candidate, _)| candidate == name);
@@ -186,7 +228,10 @@ pub fn report(
             role: role(watch),
             lag_bytes: lag(core, name),
             grants: Some(
-                !findings.iter().any(|found| found.blocks && found.member.as_deref() == Some(name.as_str())),
+                !noted
+                    .findings
+                    .iter()
+                    .any(|found| found.blocks && found.member.as_deref() == Some(name.as_str())),
             ),
             eligible: reason.is_none(),
             reason,
@@ -208,7 +253,7 @@ pub fn report(
 }
 
 /// The series of a group, for rules and charts.
-pub fn figures(plan: &Plan, core: &Core, view: &GroupView) -> Frame {
+pub fn figures(plan: &Plan, core: &Core, noted: &Noted, view: &GroupView) -> Frame {
     let group = plan.name().as_str();
     let mut frame = Frame::new();
     let flag = |on: bool| f64::from(u8::from(on));
@@ -239,6 +284,16 @@ pub fn figures(plan: &Plan, core: &Core, view: &GroupView) -> Frame {
             "Whether commits wait for synchronous standbys that are not there.",
         )
         .push(&[("group", group)], flag(core.is_sync_blocked()));
+    for name in &core.settings().members {
+        // Labels of the target, so that its rule of what is down carries it.
+        let labels = [("group", group), ("kind", "postgres"), ("target", name.as_str())];
+        frame
+            .gauge(
+                "holdfast_failover_member_misconfigured",
+                "Whether supervision is refused by the member or by our own files, or its name resolves no more.",
+            )
+            .push(&labels, flag(noted.is_misconfigured(name)));
+    }
     for member in &view.members {
         let labels = [("group", group), ("member", member.name.as_str())];
         if let Some(lag) = member.lag_bytes {
@@ -295,4 +350,27 @@ pub fn tell(plan: &Plan, happening: &Happening) {
         }
     };
     plan.bus.publish(EventType::Failover, data);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::failover::sighting::Failure;
+
+    #[test]
+    fn what_is_wrong_with_the_way_to_a_member_is_noted_until_it_is_gone() {
+        let (member, other) = (Name::new("pg1").unwrap(), Name::new("pg2").unwrap());
+        let failed = |class| Sighting::Failed(Failure { class, detail: String::from("no") });
+        let mut noted = Noted::default();
+        let dns = || Some(String::from("the last known address was used: no such name"));
+        noted.look(&member, &failed(FailureClass::Silent), dns());
+        assert!(noted.is_misconfigured(&member) && !noted.is_misconfigured(&other));
+        assert_eq!(noted.beside(&member, None), dns());
+        let both = noted.beside(&member, Some(String::from("it is silent")));
+        assert_eq!(both.as_deref(), Some("it is silent; the last known address was used: no such name"));
+        noted.look(&member, &failed(FailureClass::Configuration), None);
+        assert!(noted.is_misconfigured(&member) && noted.beside(&member, None).is_none());
+        noted.look(&member, &failed(FailureClass::Refused), None);
+        assert!(!noted.is_misconfigured(&member));
+    }
 }
