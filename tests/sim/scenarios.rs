@@ -405,6 +405,24 @@ fn without_its_proof_a_fenced_group_promotes_nobody() {
 }
 
 #[test]
+fn a_canary_survives_the_look_that_replaces_its_own() {
+    let mut world = started(Setup { writers: 0, ..calm() });
+    let asked = |w: &World| w.agent.slots[0].scheduled.is_some_and(|(.., canary)| canary);
+    let came = world.run_while(400 * SECOND, |w| !asked(w));
+    world.holds(came, "a primary at rest is asked to commit now and then");
+    world.command(Command::Enable);
+    world.holds(!asked(&world), "every member is looked at at once");
+    world.run_for(2 * SECOND);
+    let since = world.monotonic();
+    let watch = world.agent.core.as_ref().and_then(|core| core.watch(&world.members[0]));
+    let ok = watch.and_then(|watch| watch.canary_ok);
+    world.holds(
+        ok.is_some_and(|ok| since.since(ok) <= Duration::from_secs(2)),
+        &format!("the canary is asked for again: {ok:?}"),
+    );
+}
+
+#[test]
 fn an_operator_may_accept_the_loss() {
     let mut world = started(synchronous());
     world.fault(Fault::Kill(2));

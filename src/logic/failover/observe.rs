@@ -47,6 +47,11 @@ impl Core {
             // Told once, when it changed: not even a look that is void may lose it.
             watch.conninfo = conninfo;
         }
+        // The look that was to carry a canary was replaced by another, or failed: ask again.
+        let carried = matches!(&sighting, Sighting::Answered(facts) if facts.canary.is_some());
+        if !carried && watch.canary_asked.is_some_and(|wanted| asked >= wanted) {
+            watch.canary_asked = None;
+        }
         watch.take(asked, now, void, sighting);
         let look = self.next_look(member, asked, now);
         out.push(look);
