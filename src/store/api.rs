@@ -178,7 +178,7 @@ pub enum Write {
         durable: Box<Durable>,
         entries: Vec<JournalEntry>,
     },
-    /// With its journal.
+    /// With its journal. Only of groups that were removed long ago: epochs must not come again.
     DeleteFailover {
         group: Name,
     },

@@ -423,6 +423,24 @@ fn a_canary_survives_the_look_that_replaces_its_own() {
 }
 
 #[test]
+fn servers_that_were_made_anew_are_taken_on_an_operators_word_in_a_later_epoch() {
+    let mut world = started(synchronous());
+    let epoch = world.agent.disk.epoch;
+    world.fault(Fault::AgentCrash(SECOND));
+    world.nodes.iter_mut().for_each(|node| node.system_id = 99);
+    world.run_for(10 * SECOND);
+    world.holds(world.routed_to().is_none(), "they may be somebody else's");
+    world.holds(world.refusal() == Some(RefusalCode::SystemId), "and it says so");
+    world.command(Command::Resume);
+    world.run_for(5 * SECOND);
+    world.holds(world.routed_to() == Some(0), "an operator knows");
+    world.holds(world.agent.disk.epoch > epoch, "no epoch comes again");
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 5 * SECOND);
+    world.holds(outage.is_some(), "and the new servers are supervised");
+}
+
+#[test]
 fn an_operator_may_accept_the_loss() {
     let mut world = started(synchronous());
     world.fault(Fault::Kill(2));

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::group::{self, Routes};
 use super::handle::{self, CommandError, Wiring};
-use super::{Ask, Plan};
+use super::{Ask, Plan, past};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::config::Config;
@@ -30,6 +30,7 @@ use crate::runtime::proxy::{Endpoint, Options, Proxy, counters};
 use crate::runtime::seal::Sealer;
 use crate::runtime::supervisor::{Phase, Policy, TaskResult};
 use crate::store::Store;
+use crate::store::beside::Beside;
 use crate::targets::Surroundings;
 
 /// Asks that wait for one group.
@@ -132,6 +133,7 @@ impl Keeper {
         let mut count = tokio::time::interval(COUNT_EVERY);
         loop {
             let wanted = config.borrow_and_update().clone();
+            self.forget(&wanted).await;
             self.follow(&wanted);
             loop {
                 let wiring = self.parts.wiring.clone();
@@ -148,6 +150,15 @@ impl Keeper {
                     _ = count.tick() => self.count(),
                 }
             }
+        }
+    }
+
+    /// A group that is removed keeps its epochs, for the day on which it is made again.
+    async fn forget(&self, config: &Config) {
+        let configured: Vec<_> = config.failover.group.iter().map(|group| group.name.clone()).collect();
+        let beside = Beside::new(&config.data_dir);
+        if let Err(error) = past::forget(&self.parts.store, &beside, &configured).await {
+            tracing::warn!(error, "failover groups that were removed are not forgotten");
         }
     }
 

@@ -18,6 +18,7 @@ pub mod keeper;
 mod looker;
 mod memory;
 pub mod news;
+mod past;
 mod show;
 
 use std::path::PathBuf;

@@ -16,6 +16,7 @@ use super::work::After;
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::failover::durable::{Head, LineageEntry};
+use crate::model::failover::group::RefusalCode;
 use crate::model::failover::sighting::{FailureClass, Sighting, Standing};
 
 /// Between two looks while something is not as it should be.
@@ -132,6 +133,18 @@ impl Core {
         };
         let Some(watch) = self.watches.get(&head.member) else { return true };
         let Some(facts) = watch.current() else { return false };
+        if facts.system_id != head.system_id && self.is_another_cluster(&head) {
+            if self.accepted {
+                self.enrol(now, wall, out);
+                return true;
+            }
+            let text = format!(
+                "no member is of the cluster that the group remembers (system identifier {}); `resume` takes them as they are",
+                head.system_id
+            );
+            self.refuse((RefusalCode::SystemId, text), wall, out);
+            return false;
+        }
         if !facts.is_primary() || self.not_head(watch).is_some() {
             return false;
         }
@@ -145,6 +158,15 @@ impl Core {
         self.verified = true;
         self.suspect = None;
         false
+    }
+
+    /// Every member answers, and none is what the group was made of: its servers were made
+    /// anew, or a group of its name was removed before. Nobody but an operator can tell that
+    /// from an address that leads astray.
+    fn is_another_cluster(&self, head: &Head) -> bool {
+        self.watches
+            .values()
+            .all(|watch| watch.current().is_some_and(|facts| facts.system_id != head.system_id))
     }
 
     /// A member on a timeline that came after the head's, and was not found to be a rival
@@ -195,6 +217,11 @@ impl Core {
         // Fences on the servers tell of epochs that were forgotten here.
         let fences = self.watches.values().filter_map(|watch| watch.last_facts()?.fence()).max();
         let mut durable = self.durable.clone();
+        if durable.head.take().is_some_and(|before| before.system_id != head.system_id) {
+            // Of other servers, under the same names.
+            durable.members.clear();
+            (durable.quorum, durable.sync_wish) = (None, None);
+        }
         durable.epoch = durable.epoch.max(fences.unwrap_or(0)) + 1;
         durable.lineage.push(LineageEntry { epoch: durable.epoch, head: head.clone(), at: wall });
         let text = format!("{} is the head, on timeline {}", head.member, head.timeline);
