@@ -79,6 +79,7 @@ fn switched(epoch: u64, to: &str) -> LastFailover {
         outage_ms: 321,
         by_operator: false,
         lost_bytes_bound: Some(0),
+        lost_bytes_basis: Default::default(),
         diverged: false,
     }
 }
@@ -399,6 +400,48 @@ async fn the_facility_family_enables_a_group_and_the_same_again_changes_nothing(
     let other = default_group(&app).await;
     assert_eq!((other.members.len(), &other.listen), (2, &group.listen));
     assert_eq!(other.members[1].as_str(), "b3");
+}
+
+#[tokio::test]
+async fn targets_that_enabling_made_go_with_their_membership_and_others_stay() {
+    let app = TestApp::with("[[target.postgres]]\nname = \"main-db\"\nhost = \"h1\"\n").await;
+    let enable = async |names: &[&str]| {
+        let members: Vec<&str> = std::iter::once("main-db").chain(names.iter().copied()).collect();
+        app.failover.show(vec![view("default", &members, Some("main-db"), State::Steady, 1)]);
+        let configs: Vec<Value> = names.iter().map(|name| config(name, "h2")).collect();
+        let answer = post(&app, "/api/failover/enable", json!({ "configs": configs })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let targets = async || {
+        let listed = app.get("/api/v1/targets").await.json();
+        let mut names: Vec<String> = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names.join(" ")
+    };
+    enable(&["b1", "b2"]).await;
+    let mine = json!({"kind": "postgres", "name": "mine", "host": "h2", "port": 5433, "database": "app", "user": "u", "password": "geheim"});
+    assert_eq!(post(&app, "/api/v1/targets", mine).await.status, 201);
+    enable(&["mine", "b2"]).await;
+    assert_eq!(targets().await, "b2 main-db mine");
+    enable(&["b3"]).await;
+    assert_eq!(targets().await, "b3 main-db mine", "what somebody else made stays");
+    let group = default_group(&app).await;
+    assert_eq!(group.own_targets.iter().map(Name::as_str).collect::<Vec<_>>(), ["b3"]);
+
+    // One that another group uses by now stays, too.
+    let left = json!({"members": ["main-db"]});
+    let patched = send(&app, Method::PATCH, "/api/v1/failover/groups/default", &left).await;
+    assert_eq!(patched.status, 200, "{patched:?}");
+    let other = json!({"name": "other", "members": ["b3"], "listen": "127.0.0.1:6999"});
+    let made = post(&app, "/api/v1/failover/groups", other).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    enable(&["b4"]).await;
+    assert_eq!(targets().await, "b3 b4 main-db mine");
 }
 
 #[tokio::test]

@@ -125,6 +125,9 @@ pub struct Group {
     /// Program that makes `{member}` a standby of `{primary}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejoin_hook: Option<Vec<String>>,
+    /// Targets that `POST /api/failover/enable` made for it: they go when it names others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_targets: Vec<Name>,
     /// Whether the group is supervised; when not, its route stays where it is.
     #[serde(default = "yes")]
     pub enabled: bool,

@@ -16,7 +16,7 @@ use crate::engine::settings::Author;
 use crate::http::auth::{Access, TargetsWrite};
 use crate::http::error::Problem;
 use crate::http::routes::failover::{configured, view};
-use crate::http::section::{apply, wrong};
+use crate::http::section::{Section, apply, wrong};
 use crate::http::state::App;
 use crate::model::failover::view::{GroupView, MemberState};
 
@@ -44,7 +44,12 @@ pub async fn enable_group(
             Some(free_port(&config).await?)
         }
     };
-    let wanted = || patch(&app.config.borrow(), body, &names, port);
+    let loaded = app.services.settings.loaded();
+    let in_file = |name: &Name| {
+        let section = Section { list: &["target", "postgres"], name: name.as_str() };
+        loaded.file.find(&section.key()).is_some()
+    };
+    let wanted = || patch(&app.config.borrow(), body, &names, port, &in_file);
     if wanted()?.is_none() {
         return Ok(());
     }
@@ -73,6 +78,7 @@ fn patch(
     body: &EnableBody,
     names: &[Name],
     port: Option<u16>,
+    in_file: &dyn Fn(&Name) -> bool,
 ) -> Result<Option<Value>, Problem> {
     let members = members(config, names)?;
     let mut targets = Map::new();
@@ -87,6 +93,11 @@ fn patch(
     if known.is_none_or(|known| known.members != members) {
         group.insert(String::from("members"), json!(members));
     }
+    let (own, leaving) = own_targets(config, known, names, &members);
+    if known.map_or(!own.is_empty(), |known| known.own_targets != own) {
+        group.insert(String::from("own_targets"), json!(own));
+    }
+    targets.extend(leaving.filter(|name| !in_file(name)).map(|name| (name.to_string(), Value::Null)));
     if known.is_some_and(|known| !known.enabled) {
         group.insert(String::from("enabled"), Value::Bool(true));
     }
@@ -101,6 +112,29 @@ fn patch(
         patch.insert(String::from("failover"), json!({ "group": { DEFAULT: group } }));
     }
     Ok((!patch.is_empty()).then_some(Value::Object(patch)))
+}
+
+/// The targets that were or are made for the group and stay in it, and those that leave:
+/// nobody asked for them otherwise, and no other group names them.
+fn own_targets<'a>(
+    config: &'a Config,
+    known: Option<&'a Group>,
+    names: &[Name],
+    members: &'a [Name],
+) -> (Vec<Name>, impl Iterator<Item = &'a Name>) {
+    let exists = |name: &Name| config.target.postgres.iter().any(|target| target.name == *name);
+    let before = known.map_or(&[][..], |known| &known.own_targets);
+    let new = names.iter().filter(|name| !exists(name) && !before.contains(name));
+    let own = before.iter().filter(|name| members.contains(name)).chain(new).cloned().collect();
+    let elsewhere = move |name: &Name| {
+        let groups = config.failover.group.iter().filter(|group| group.name.as_str() != DEFAULT);
+        groups.flat_map(|group| &group.members).any(|member| member == name)
+    };
+    let leaving = before
+        .iter()
+        .filter(move |name| !members.contains(name) && !elsewhere(name))
+        .filter(|name| config.target.postgres.iter().any(|target| target.name == **name));
+    (own, leaving)
 }
 
 /// The primary, then the others in the order of the body.
