@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::base::id::Name;
 use holdfast::logic::failover::Action;
 use holdfast::model::failover::durable::{Durable, Operation, OperationKind, Step};
-use holdfast::model::failover::group::Mode;
+use holdfast::model::failover::group::{LossBasis, Mode};
 
 use crate::clients::Row;
 use crate::node::{Host, SECOND, Time};
@@ -36,6 +36,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     pub promotions: u32,
     pub fenced_off: BTreeSet<Host>,
+    /// So often a loss was measured.
+    pub measured: u32,
     /// The operation whose fence hook turned a member off, by its epoch, in which life of the agent.
     pub shot: Option<(u64, u64)>,
     pub route_since: Option<Time>,
@@ -105,6 +107,10 @@ impl World {
             let kept = new.head == operation.from;
             let shot = self.ledger.shot == Some((operation.epoch, self.agent.life));
             self.require(!kept || !shot, "J3: the fence hook shot a primary that was kept");
+        }
+        let basis = |durable: &Durable| durable.last.as_ref().map(|last| (last.epoch, last.lost_bytes_basis));
+        if basis(&new) != basis(&old) && basis(&new).is_some_and(|(_, basis)| basis == LossBasis::Measured) {
+            self.check_measured(&new);
         }
         let member = |durable: &Durable| durable.head.as_ref().map(|head| head.member.clone());
         if member(&new) != member(&old) {
@@ -193,6 +199,11 @@ impl World {
 
     /// F7 of the change from one head to the next.
     fn check_loss(&mut self, new: &Durable, before: Host, host: Host) {
+        let estimated = new.last.as_ref().is_some_and(|last| last.lost_bytes_basis == LossBasis::Estimated);
+        if !estimated {
+            // What is excluded is F6, and what is measured is measured later.
+            return;
+        }
         if self.setup.settings.switch || self.ledger.burst || !self.setup.steady_writes {
             return;
         }
@@ -204,14 +215,31 @@ impl World {
         if new.last.as_ref().is_none_or(|last| last.epoch != new.epoch) {
             return;
         }
+        let bytes = self.bytes_lost(before, host);
+        self.require(bytes <= bound, &format!("F7: {bytes} bytes were lost, the bound says {bound}"));
+    }
+
+    /// The old primary came back, and what was lost was measured: whatever the clients did.
+    fn check_measured(&mut self, new: &Durable) {
+        let Some(last) = &new.last else { return };
+        let from = last.from.as_ref().and_then(|from| Name::new(from.as_str()).ok());
+        let hosts = from.and_then(|from| self.host_of(&from)).zip(self.head());
+        let (Some((before, host)), Some(bound)) = (hosts, last.lost_bytes_bound) else { return };
+        self.ledger.measured += 1;
+        let bytes = self.bytes_lost(before, host);
+        self.require(bytes <= bound, &format!("F7: {bytes} bytes were lost, {bound} were measured"));
+    }
+
+    /// How far beyond the fork the last row is that clients of the proxy were told of and that is
+    /// not on the new head.
+    fn bytes_lost(&self, before: Host, host: Host) -> u64 {
         let held: BTreeSet<_> = self.nodes[host].log.iter().map(|record| record.id).collect();
         let lost = |row: &&Row| !row.direct && row.host == before && !held.contains(&row.id);
         let ids: BTreeSet<_> = self.ledger.rows.iter().filter(lost).map(|row| row.id).collect();
         let there = &self.nodes[before].log;
         let last = there.iter().rev().find(|record| ids.contains(&record.id)).map(|record| record.end);
         let fork = self.nodes[host].history.last().map_or(0, |fork| fork.at.0);
-        let bytes = last.map_or(0, |last| last.saturating_sub(fork));
-        self.require(bytes <= bound, &format!("F7: {bytes} bytes were lost, the bound says {bound}"));
+        last.map_or(0, |last| last.saturating_sub(fork))
     }
 
     /// F6: every row that synchronous standbys acknowledged is there.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast::logic::failover::{Command, Happening};
 use holdfast::model::failover::durable::Durable;
-use holdfast::model::failover::group::{Mode, RefusalCode, State};
+use holdfast::model::failover::group::{LossBasis, Mode, RefusalCode, State};
 
 use crate::faults::{Fault, defaults};
 use crate::node::{Host, MS, SECOND, Time};
@@ -438,6 +438,26 @@ fn servers_that_were_made_anew_are_taken_on_an_operators_word_in_a_later_epoch()
     world.fault(Fault::Kill(0));
     let outage = world.outage(0, 5 * SECOND);
     world.holds(outage.is_some(), "and the new servers are supervised");
+}
+
+#[test]
+fn an_asynchronous_loss_is_estimated_and_measured_once_the_old_primary_is_back() {
+    let mut world = started(calm());
+    // Nobody sees this: it is written after the last look, and no standby receives it.
+    (1..3).for_each(|standby| world.fault(Fault::Block(0, standby, 3 * SECOND)));
+    world.run_for(20 * MS);
+    world.fault(Fault::Burst(900_000));
+    world.run_for(MS);
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 5 * SECOND);
+    world.holds(outage.is_some(), "a failover");
+    let loss =
+        |w: &World| w.agent.disk.last.clone().map(|last| (last.lost_bytes_basis, last.lost_bytes_bound));
+    world.holds(loss(&world).is_some_and(|(basis, _)| basis == LossBasis::Estimated), "what was not seen");
+    world.fault(Fault::Start(0));
+    world.run_for(10 * SECOND);
+    let measured = matches!(loss(&world), Some((LossBasis::Measured, Some(900_000..=910_000))));
+    world.holds(measured, &format!("{:?}", loss(&world)));
 }
 
 #[test]

@@ -256,16 +256,17 @@ fn all(run: fn(u64, bool) -> (World, Option<String>), usual: u64) {
     let schedules = number("HOLDFAST_SCHEDULES").unwrap_or(usual);
     let first = number("HOLDFAST_FIRST_SEED").unwrap_or(1);
     let mut broken = Vec::new();
-    let (mut begun, mut promoted, mut rows) = (0, 0, 0);
+    let (mut begun, mut promoted, mut measured, mut rows) = (0, 0, 0, 0);
     for seed in first..first + schedules {
         let (world, wrong) = run(seed, false);
         begun += world.ledger.begun;
         promoted += world.ledger.promotions;
+        measured += world.ledger.measured;
         rows += world.ledger.rows.len();
         broken.extend(wrong.map(|wrong| format!("HOLDFAST_SEED={seed}: {wrong}")));
     }
     println!(
-        "{schedules} schedules, {begun} operations begun, {promoted} promotions, {rows} rows acknowledged"
+        "{schedules} schedules, {begun} operations begun, {promoted} promotions, {measured} losses measured, {rows} rows acknowledged"
     );
     assert!(broken.is_empty(), "{} broken\n{}", broken.len(), broken.join("\n"));
 }

@@ -53,6 +53,7 @@ async fn obey(wiring: Wiring, rejoins: bool) {
             outage_ms: 300,
             by_operator: false,
             lost_bytes_bound: Some(0),
+            lost_bytes_basis: Default::default(),
             diverged: false,
         });
         for member in after.members.iter_mut().filter(|member| member.name == from) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 use crate::logic::alert::{Raise, Texts};
-use crate::model::failover::group::LastFailover;
+use crate::model::failover::group::{LastFailover, LossBasis};
 use crate::model::severity::Severity;
 
 /// Name of the kind of event.
@@ -31,8 +31,13 @@ pub fn switched(group: &str, last: &LastFailover, now: Timestamp) -> Raise {
     let from = last.from.as_ref().map_or_else(String::new, |from| format!(" in place of {from}"));
     let lost = match last.lost_bytes_bound {
         _ if last.diverged => String::from("What only the former one has is not in this one."),
-        Some(0) => String::from("Nothing that was acknowledged is lost."),
-        Some(bytes) => format!("At most {bytes} bytes of the log are lost."),
+        Some(_) if last.lost_bytes_basis == LossBasis::Excluded => {
+            String::from("Nothing that was acknowledged is lost.")
+        }
+        Some(bytes) if last.lost_bytes_basis == LossBasis::Measured => {
+            format!("{bytes} bytes of the log are lost.")
+        }
+        Some(bytes) => format!("By the pace of the log, at most about {bytes} bytes of it are lost."),
         None => String::from("How much is lost is not known."),
     };
     Raise {
@@ -72,6 +77,7 @@ mod tests {
             outage_ms: 412,
             by_operator: false,
             lost_bytes_bound: Some(0),
+            lost_bytes_basis: LossBasis::Excluded,
             diverged: false,
         };
         let raise = switched("main", &last, Timestamp(2000));
@@ -82,6 +88,13 @@ mod tests {
              for 412 ms. Nothing that was acknowledged is lost."
         );
         assert_eq!(raise.texts.labels["member"], "pg2");
+        let guessed = LastFailover {
+            lost_bytes_bound: Some(900),
+            lost_bytes_basis: LossBasis::Estimated,
+            ..last.clone()
+        };
+        let text = switched("main", &guessed, Timestamp(2000)).texts.message;
+        assert!(text.ends_with("By the pace of the log, at most about 900 bytes of it are lost."), "{text}");
         let asked = switched(
             "main",
             &LastFailover { from: None, diverged: true, by_operator: true, ..last },

@@ -9,10 +9,11 @@ use super::work::{After, Work};
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::failover::durable::{
-    FenceMemory, Head, LineageEntry, MemberMemory, Operation, OperationKind, SyncWish,
+    Durable, FenceMemory, Head, JournalEntry, LineageEntry, MemberMemory, Operation, OperationKind, SyncWish,
 };
-use crate::model::failover::group::{LastFailover, RefusalCode};
+use crate::model::failover::group::{LastFailover, LossBasis, RefusalCode};
 use crate::model::failover::lsn::{Fork, Lsn};
+use crate::model::failover::sighting::Facts;
 
 /// Heads and failovers remembered.
 const LINEAGE: usize = 64;
@@ -108,10 +109,12 @@ impl Core {
     fn last_failover(&self, head: &Head, operation: &Operation, wall: Timestamp) -> LastFailover {
         let diverged = self.is_switch();
         let nothing = operation.kind == OperationKind::Switchover || (self.is_sync() && !operation.forced);
-        let lost = match operation.reach {
-            _ if diverged => None,
-            _ if nothing => Some(0),
-            reach => reach.map(|reach| reach.since(operation.intent)),
+        // A standby that was cut and not chosen may hold more than the old primary was seen to have.
+        let seen = self.furthest_cut(operation);
+        let (lost, basis) = match operation.reach {
+            _ if diverged => (None, LossBasis::Estimated),
+            _ if nothing => (Some(0), LossBasis::Excluded),
+            reach => (reach.map(|reach| reach.max(seen).since(operation.intent)), LossBasis::Estimated),
         };
         LastFailover {
             from: operation.from.as_ref().map(|from| from.member.to_string()),
@@ -122,8 +125,31 @@ impl Core {
             started_at: operation.started,
             outage_ms: operation.noticed_ms + wall.since(operation.started).as_millis() as u64,
             lost_bytes_bound: lost,
+            lost_bytes_basis: basis,
             diverged,
         }
+    }
+
+    /// What was lost, in place of the estimate: the old primary is back and fenced, so its log
+    /// ends where it ends. `None` where there is nothing to measure, or it is known already.
+    pub(super) fn measure(
+        &self,
+        member: &Name,
+        facts: &Facts,
+        wall: Timestamp,
+    ) -> Option<(Durable, JournalEntry)> {
+        let last = self.durable.last.as_ref()?;
+        let of_this = last.from.as_deref() == Some(member.as_str()) && last.epoch == self.head_since();
+        if !of_this || last.diverged || last.lost_bytes_basis != LossBasis::Estimated {
+            return None;
+        }
+        let fork = self.durable.head.as_ref()?.forked.filter(|fork| fork.timeline == facts.timeline)?;
+        let lost = facts.lsn().since(fork.at);
+        let mut durable = self.durable.clone();
+        let last = durable.last.as_mut()?;
+        (last.lost_bytes_bound, last.lost_bytes_basis) = (Some(lost), LossBasis::Measured);
+        let text = format!("{member} came back with {lost} bytes of the log that no other member has");
+        Some((durable, Self::entry(self.durable.epoch, "measured", text, wall)))
     }
 
     /// Of the facts of the head's member: why it is not the head any more.

@@ -357,7 +357,9 @@ impl Core {
                 String::from("`tier` is sync, and the head's synchronous standbys are not all members");
             return Err((RefusalCode::Quorum, text));
         }
-        let lag = operation.last_lsn.map_or(0, |last| last.since(at(best)));
+        // Of the primary, as far as it was seen, or of a standby that an operator did not name.
+        let most = self.furthest_cut(operation).max(operation.last_lsn.unwrap_or_default());
+        let lag = most.since(at(best));
         if lag > self.settings.max_lag {
             let text = format!(
                 "{} lacks {lag} bytes of the log, more than `max_lag` ({} bytes)",
@@ -366,6 +368,13 @@ impl Core {
             return Err((RefusalCode::LagExceeded, text));
         }
         Ok(best.clone())
+    }
+
+    /// How much of the head's log the standbys hold that were cut.
+    pub(super) fn furthest_cut(&self, operation: &Operation) -> Lsn {
+        let timeline = operation.from.as_ref().map(|from| from.timeline);
+        let own = |cut: &&CutStandby| Some(cut.timeline) == timeline && self.is_attached(&cut.member);
+        operation.cut.iter().filter(own).map(at).max().unwrap_or_default()
     }
 
     /// As [`Core::would_promote`] judges, of what the cut showed.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the synchronous setting of the head changed | remembered, for the quorum |
 //! | a standby streams from the head and has replayed what the head had | attached; its fence is taken off |
-//! | another member of the cluster is writable | superseded: fenced |
+//! | another member of the cluster is writable | superseded: fenced; what was lost is measured |
 //! | the head carries a fence of ours | taken off |
 //! | a standby follows nobody because we cut it | follows the head, or whom it followed before |
 //! | after a change of head a standby follows somebody else | follows the head |
@@ -212,7 +212,12 @@ impl Core {
             self.stage(durable, vec![entry], After::Nothing, out);
             return true;
         }
-        if !is_fenced(facts) && self.may_tell(member, Purpose::Fence, BACK_OFF, now) {
+        if is_fenced(facts) {
+            let Some((durable, entry)) = self.measure(member, facts, wall) else { return false };
+            self.stage(durable, vec![entry], After::Nothing, out);
+            return true;
+        }
+        if self.may_tell(member, Purpose::Fence, BACK_OFF, now) {
             self.call(member, Purpose::Fence, Action::Fence { epoch }, WITHIN, out);
         }
         false
@@ -296,7 +301,7 @@ impl Core {
     }
 
     /// Since which epoch the head is one.
-    fn head_since(&self) -> u64 {
+    pub(super) fn head_since(&self) -> u64 {
         self.durable.lineage.last().map_or(0, |entry| entry.epoch)
     }
 

@@ -152,14 +152,23 @@ impl Core {
         wall: Timestamp,
     ) -> Operation {
         let facts = self.head_watch().and_then(|watch| watch.facts.as_ref());
-        let last_lsn = facts.map(|(_, facts)| facts.lsn());
-        let reach =
-            facts.zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(|((asked, facts), watch)| {
-                // Until the first look that failed, and a look's time more.
-                let until = watch.first_failure().map_or(now, |failed| failed.asked);
-                let unseen = until.since(*asked) + self.settings.timeout;
-                Lsn(facts.lsn().0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
-            });
+        // What a standby was seen to have, the primary had.
+        let timeline = self.durable.head.as_ref().map(|head| head.timeline);
+        let received = self
+            .standbys()
+            .filter(|(member, _)| self.is_attached(member))
+            .filter_map(|(_, watch)| watch.last_facts())
+            .filter(|facts| !facts.is_primary() && Some(facts.timeline) == timeline)
+            .map(Facts::lsn)
+            .max();
+        let last_lsn = facts.map(|(_, facts)| facts.lsn().max(received.unwrap_or_default()));
+        let reach = facts.zip(last_lsn).zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(
+            |(((asked, _), last), watch)| {
+                // Until now, when the route goes, and while that is written.
+                let unseen = now.since(*asked) + self.settings.timeout;
+                Lsn(last.0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
+            },
+        );
         Operation {
             kind: begin.kind,
             epoch,

@@ -151,9 +151,10 @@ pub struct Operation {
     pub cause: String,
     /// Quorum and lag do not hold it up.
     pub forced: bool,
-    /// The last position seen on the old primary; `None` when it was not seen in this run.
+    /// The last position that the old primary was seen to have, by itself or by a standby;
+    /// `None` when it was not seen in this run.
     pub last_lsn: Option<Lsn>,
-    /// How far it may have come since, by the pace of its last looks.
+    /// How far it may have come until the route went, by the greatest pace of its last looks.
     pub reach: Option<Lsn>,
     pub cut: Vec<CutStandby>,
     pub candidate: Option<Name>,

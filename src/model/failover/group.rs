@@ -148,6 +148,20 @@ pub struct Refusal {
     pub at: Timestamp,
 }
 
+/// What the bound of a loss stands on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossBasis {
+    /// Synchronous standbys, or the old primary's own help: no acknowledged commit is lost.
+    Excluded,
+    /// The furthest position that was seen, and the greatest pace of the log since then until the
+    /// route was taken away. Nobody saw what was written last, so a burst may exceed it.
+    #[default]
+    Estimated,
+    /// The end of the log of the old primary, which came back and is fenced.
+    Measured,
+}
+
 /// The last change of the active member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LastFailover {
@@ -165,6 +179,9 @@ pub struct LastFailover {
     pub outage_ms: u64,
     /// At most so much of the log was lost, bytes; 0 where the tier excludes it, `None` when unknown.
     pub lost_bytes_bound: Option<u64>,
+    /// What that figure stands on.
+    #[serde(default)]
+    pub lost_bytes_basis: LossBasis,
     /// T0: no common history from then on.
     pub diverged: bool,
 }
