@@ -1,41 +1,51 @@
 /**
- * The one door to the agent: typed GET requests to the page's own origin.
+ * The one door to the agent: every operation of its API document, typed by it.
  *
- * A refusal is an [`ApiError`] with what `application/problem+json` said, so that a
- * page can show title, detail, trace id and a way to try again.
+ *     call("GET /api/v1/targets/{name}", { path: { name } })
+ *
+ * A refusal is a [`Problem`] with what `application/problem+json` said. A call that
+ * needs credentials asks for them once and then goes on, so a page never handles 401.
+ * Wrong would be a second place that fetches: it would know neither token nor deadline.
  */
 
-export class ApiError extends Error {
+import type { Operations, Schemas } from "./api.gen";
+import { authorization, mayAsk, signIn } from "./session";
+
+export type Operation = keyof Operations;
+export type Answer<K extends Operation> = Operations[K]["answer"];
+
+/** What a call takes after its name: parameters of the path, of the query, the body. */
+export type Args<K extends Operation> = Operations[K]["args"];
+
+export type FieldError = Schemas["FieldError"];
+
+export class Problem extends Error {
   constructor(
     readonly status: number,
     readonly title: string,
     readonly detail: string,
     readonly code: string,
-    readonly traceId: string,
-    readonly hint: string,
+    readonly hint = "",
+    readonly traceId = "",
+    readonly errors: readonly FieldError[] = [],
   ) {
     super(detail === "" ? title : `${title}: ${detail}`);
-    this.name = "ApiError";
+    this.name = "Problem";
   }
 }
 
-/** Longer than any answer should take; then the request is given up. */
+/** Longer than any answer should take; then the request is given up, ms. */
 const DEADLINE = 15_000;
-
-export type Parameters = readonly (readonly [string, string | number])[];
+/** A channel under test answers when the far side does; a replay reads a week, ms. */
+const PATIENCE = 60_000;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-function problemOf(status: number, body: unknown): ApiError {
-  const problem = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  return new ApiError(
-    status,
-    text(problem["title"]) || `The agent answered ${status}`,
-    text(problem["detail"]),
-    text(problem["code"]),
-    text(problem["trace_id"]),
-    text(problem["hint"]),
-  );
+function problemOf(status: number, body: unknown): Problem {
+  const said = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
+  const title = text(said.title) || `The agent answered ${status}`;
+  const errors = Array.isArray(said.errors) ? said.errors : [];
+  return new Problem(status, title, text(said.detail), text(said.code), text(said.hint), text(said.trace_id), errors);
 }
 
 /** Whether an error only says that the caller itself gave up. */
@@ -43,34 +53,66 @@ export function wasAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-export function asApiError(error: unknown): ApiError {
-  if (error instanceof ApiError) return error;
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
   if (error instanceof DOMException && error.name === "TimeoutError") {
-    return new ApiError(0, "No answer in time", `The agent did not answer within ${DEADLINE / 1000} s.`, "timeout", "", "");
+    return new Problem(0, "No answer in time", "The agent did not answer before the page gave up.", "timeout");
   }
-  return new ApiError(0, "The agent cannot be reached", error instanceof Error ? error.message : "", "unreachable", "", "");
+  return new Problem(0, "The agent cannot be reached", error instanceof Error ? error.message : "", "unreachable");
 }
 
-/**
- * `accept` names statuses besides 2xx whose body is an answer and not an error
- * (health says 503 and still explains itself).
- */
-export async function get<T>(
-  path: string,
-  parameters: Parameters = [],
-  options: { signal?: AbortSignal; accept?: readonly number[] } = {},
-): Promise<T> {
-  const query = new URLSearchParams(parameters.map(([name, value]) => [name, String(value)]));
-  const deadline = AbortSignal.timeout(DEADLINE);
-  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
-  const address = parameters.length === 0 ? path : `${path}?${query}`;
-  const response = await fetch(address, { signal, headers: { accept: "application/json" }, credentials: "same-origin" });
-  const body: unknown = await response.json().catch(() => undefined);
-  const wanted = response.ok || options.accept?.includes(response.status) === true;
-  if (!wanted || body === undefined || isProblem(response)) throw problemOf(response.status, body);
-  return body as T;
+interface Loose {
+  path?: Record<string, string>;
+  query?: Record<string, string | number | boolean | readonly string[] | undefined>;
+  body?: unknown;
+  signal?: AbortSignal;
 }
 
-function isProblem(response: Response): boolean {
-  return (response.headers.get("content-type") ?? "").startsWith("application/problem+json");
+/** The address of an operation, with its parameters filled in. */
+export function addressOf(path: string, given: Pick<Loose, "path" | "query">): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(given.path?.[name] ?? ""));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(given.query ?? {})) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one));
+  }
+  return query.size === 0 ? filled : `${filled}?${query}`;
+}
+
+function bodyOf(method: string, body: unknown): { body?: string; type?: string } {
+  if (body === undefined) return {};
+  if (typeof body === "string") return { body, type: "text/plain" };
+  return { body: JSON.stringify(body), type: method === "PATCH" ? "application/merge-patch+json" : "application/json" };
+}
+
+async function send(name: string, given: Loose): Promise<unknown> {
+  const [method = "GET", path = ""] = name.split(" ");
+  const deadline = AbortSignal.timeout(method === "GET" ? DEADLINE : PATIENCE);
+  const { body, type } = bodyOf(method, given.body);
+  const headers: Record<string, string> = { accept: "application/json", ...authorization() };
+  if (type) headers["content-type"] = type;
+  const response = await fetch(addressOf(path, given), {
+    method,
+    headers,
+    credentials: "same-origin",
+    signal: given.signal ? AbortSignal.any([given.signal, deadline]) : deadline,
+    ...(body === undefined ? {} : { body }),
+  });
+  if (response.status === 204) return undefined;
+  const answer: unknown = await response.json().catch(() => undefined);
+  const media = response.headers.get("content-type") ?? "";
+  // Health explains itself with a 503: an answer, and not a problem.
+  const good = response.ok || (response.status === 503 && media.startsWith("application/json"));
+  if (!good || answer === undefined) throw problemOf(response.status, answer);
+  return answer;
+}
+
+export function call<K extends Operation>(name: K, ...args: Args<K>): Promise<Answer<K>>;
+export async function call(name: string, given: Loose = {}): Promise<unknown> {
+  try {
+    return await send(name, given);
+  } catch (error) {
+    const refused = error instanceof Problem && (error.status === 401 || (error.status === 403 && error.code === "forbidden"));
+    if (!refused || !mayAsk(!name.startsWith("GET ")) || !(await signIn(error.detail))) throw error;
+    return await send(name, given);
+  }
 }

@@ -11,10 +11,9 @@
 import { effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
 
 import { align, chooseStep, HOUR, isLive, MINUTE, resolve, SECOND, type TimeRange, type Window } from "../time/range";
-import { asApiError, get, wasAborted, type ApiError } from "./api";
+import { asProblem, call, wasAborted, type Problem } from "./api";
 import { agentNow, heardAt, reloads, shown, summary } from "./live";
 import { gridOf, joins, merge, type Grid } from "./series";
-import type { RangeAnswer } from "./types";
 
 /** The agent takes so many selectors in one request. */
 const SELECTORS = 64;
@@ -33,10 +32,12 @@ function coarsest(resolutions: readonly string[]): number {
 
 export interface Feed {
   grid: ReadonlySignal<Grid | undefined>;
-  error: ReadonlySignal<ApiError | undefined>;
+  error: ReadonlySignal<Problem | undefined>;
   loading: ReadonlySignal<boolean>;
   /** The window that the grid was asked for. */
   window: ReadonlySignal<Window | undefined>;
+  /** What the agent says about its last answer, e.g. that a limit cut it. */
+  warnings: ReadonlySignal<readonly string[]>;
   retry(): void;
   stop(): void;
 }
@@ -52,9 +53,10 @@ interface Options {
 export function startFeed(selectors: readonly string[], options: Options): Feed {
   if (selectors.length > SELECTORS) throw new Error(`at most ${SELECTORS} selectors, got ${selectors.length}`);
   const grid = signal<Grid | undefined>(undefined);
-  const error = signal<ApiError | undefined>(undefined);
+  const error = signal<Problem | undefined>(undefined);
   const loading = signal(true);
   const window = signal<Window | undefined>(undefined);
+  const warnings = signal<readonly string[]>([]);
   let running: AbortController | undefined;
   /** No step of this range is finer, ms: the agent holds no finer samples of it. */
   let finest = 0;
@@ -62,11 +64,19 @@ export function startFeed(selectors: readonly string[], options: Options): Feed 
   const present = () => untracked(() => summary.value?.collected_at_ms) ?? agentNow();
 
   async function ask(from: number, to: number, step: number, signal: AbortSignal): Promise<Grid> {
-    const parameters: [string, string | number][] = selectors.map((selector) => ["query", selector]);
     // A value is drawn only near its own time: what has no younger one is a gap.
     const lookback = Math.max(step, PATIENCE * options.interval.peek());
-    parameters.push(["start", from], ["end", to], ["step", step / SECOND], ["lookback", lookback / SECOND]);
-    return gridOf(await get<RangeAnswer>("/api/v1/query_range", parameters, { signal }));
+    const seconds = (milliseconds: number) => String(milliseconds / SECOND);
+    const query = {
+      query: [...selectors],
+      start: String(from),
+      end: String(to),
+      step: seconds(step),
+      lookback: seconds(lookback),
+    };
+    const answer = await call("GET /api/v1/query_range", { query, signal });
+    warnings.value = answer.warnings ?? [];
+    return gridOf(answer);
   }
 
   async function load(whole: boolean): Promise<void> {
@@ -98,7 +108,7 @@ export function startFeed(selectors: readonly string[], options: Options): Feed 
       error.value = undefined;
     } catch (problem) {
       if (wasAborted(problem) || running !== mine) return;
-      error.value = asApiError(problem);
+      error.value = asProblem(problem);
     }
     if (running === mine) {
       running = undefined;
@@ -136,6 +146,7 @@ export function startFeed(selectors: readonly string[], options: Options): Feed 
     error,
     loading,
     window,
+    warnings,
     retry: () => void load(true),
     stop: () => {
       stopRange();

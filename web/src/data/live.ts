@@ -12,7 +12,7 @@
 
 import { computed, signal } from "@preact/signals";
 
-import { get } from "./api";
+import { call } from "./api";
 import { isSilent } from "./silence";
 import type { EventMessage, HostSummary, SystemAnswer } from "./types";
 
@@ -132,7 +132,7 @@ const RELOADED_FOR = "holdfast.reloaded-for";
 export async function refreshSystem(): Promise<void> {
   let answer: SystemAnswer;
   try {
-    answer = await get<SystemAnswer>("/api/v1/system");
+    answer = await call("GET /api/v1/system");
   } catch {
     return;
   }

@@ -6,12 +6,12 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
-import { asApiError, wasAborted, type ApiError } from "./api";
+import { asProblem, wasAborted, type Problem } from "./api";
 import { reloads, shown } from "./live";
 
 export interface Resource<T> {
   value: ReadonlySignal<T | undefined>;
-  error: ReadonlySignal<ApiError | undefined>;
+  error: ReadonlySignal<Problem | undefined>;
   retry(): void;
 }
 
@@ -23,7 +23,7 @@ export function usePolled<T>(
 ): Resource<T> {
   const resource = useMemo(() => {
     const value = signal<T | undefined>(undefined);
-    const error = signal<ApiError | undefined>(undefined);
+    const error = signal<Problem | undefined>(undefined);
     let running: AbortController | undefined;
     const run = async () => {
       running?.abort();
@@ -35,7 +35,7 @@ export function usePolled<T>(
         value.value = answer;
         error.value = undefined;
       } catch (problem) {
-        if (!wasAborted(problem) && running === mine) error.value = asApiError(problem);
+        if (!wasAborted(problem) && running === mine) error.value = asProblem(problem);
       }
     };
     return { value, error, retry: () => void run(), run, cancel: () => running?.abort() };

@@ -4,9 +4,8 @@ import { effect, signal } from "@preact/signals";
 
 import { parseSpan } from "../text/units";
 import { SECOND } from "../time/range";
-import { get } from "./api";
+import { call, type Answer } from "./api";
 import { reloads } from "./live";
-import type { ConfigAnswer } from "./types";
 
 /** Time between two samples, ms. */
 export const interval = signal(SECOND);
@@ -17,11 +16,11 @@ export const configFile = signal<string | undefined>(undefined);
 export function startSettings(): void {
   effect(() => {
     void reloads.value;
-    get<ConfigAnswer>("/api/v1/config").then(take, () => undefined);
+    call("GET /api/v1/config").then(take, () => undefined);
   });
 }
 
-function take(answer: ConfigAnswer): void {
+function take(answer: Answer<"GET /api/v1/config">): void {
   const text = (key: string) => {
     const value = answer.values.find((one) => one.key === key)?.value;
     return typeof value === "string" ? value : undefined;

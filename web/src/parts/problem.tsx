@@ -1,8 +1,8 @@
 /** What went wrong, in the words of the agent, with a way to try again. */
 
-import type { ApiError } from "../data/api";
+import type { Problem } from "../data/api";
 
-export function Problem({ error, retry, what }: { error: ApiError; retry: () => void; what: string }) {
+export function ProblemCard({ error, retry, what }: { error: Problem; retry: () => void; what: string }) {
   return (
     <div class="problem" role="alert">
       <p class="problem-title">

@@ -7,7 +7,7 @@
 import { useComputed } from "@preact/signals";
 
 import { changes, connection, stale, system } from "../data/live";
-import { get } from "../data/api";
+import { call } from "../data/api";
 import { usePolled } from "../data/poll";
 import type { HealthAnswer } from "../data/types";
 import { PAGES } from "../pages";
@@ -23,7 +23,7 @@ import { nextTheme, theme } from "./theme";
 const THEME_WORDS = { auto: "auto", light: "light", dark: "dark" } as const;
 
 export function Shell() {
-  const health = usePolled((signal) => get<HealthAnswer>("/api/v1/health", [], { signal, accept: [503] }), 10_000, changes);
+  const health = usePolled((signal) => call("GET /api/v1/health", { signal }), 10_000, changes);
   const page = PAGES.find((one) => one.path === path.value);
   const node = system.value?.host.hostname ?? "";
   const lost = useComputed(() => connection.value === "waiting");

@@ -1,23 +1,22 @@
 /** How full the filesystems are, and whether one is read-only or does not answer. */
 
-import { get } from "../../data/api";
+import { call } from "../../data/api";
 import { FILESYSTEM_SELECTORS, filesystemsOf, type Filesystem } from "../../data/filesystems";
 import { usePolled } from "../../data/poll";
-import type { InstantAnswer } from "../../data/types";
 import { Meter, toneOfShare } from "../../parts/meter";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { Pill } from "../../parts/status";
 import { bytes, NOTHING, percent } from "../../text/units";
 
 export function loadFilesystems(signal: AbortSignal): Promise<Filesystem[]> {
-  const parameters = FILESYSTEM_SELECTORS.map((selector) => ["query", selector] as const);
-  return get<InstantAnswer>("/api/v1/query", parameters, { signal }).then(filesystemsOf);
+  const query = { query: [...FILESYSTEM_SELECTORS] };
+  return call("GET /api/v1/query", { query, signal }).then(filesystemsOf);
 }
 
 export function Filesystems() {
   const rows = usePolled(loadFilesystems, 10_000);
   if (rows.error.value && !rows.value.value) {
-    return <Problem error={rows.error.value} retry={rows.retry} what="The filesystems could not be loaded" />;
+    return <ProblemCard error={rows.error.value} retry={rows.retry} what="The filesystems could not be loaded" />;
   }
   const list = rows.value.value;
   if (!list || list.length === 0) return null;

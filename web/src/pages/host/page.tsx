@@ -9,7 +9,7 @@ import { system } from "../../data/live";
 import { times } from "../../data/series";
 import { interval } from "../../data/settings";
 import { Chart } from "../../parts/chart";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { range, resetRange } from "../../router";
 import { duration, step } from "../../text/units";
 import { summary } from "../../data/live";
@@ -35,7 +35,7 @@ export function HostPage() {
   return (
     <div class={`page${feed.loading.value && drawn.value ? " loading" : ""}`}>
       <Identity step={feed.grid.value?.step} />
-      {error && <Problem error={error} retry={feed.retry} what="The history could not be loaded" />}
+      {error && <ProblemCard error={error} retry={feed.retry} what="The history could not be loaded" />}
       {!drawn.value && !error && <Skeleton />}
       {drawn.value?.sections.length === 0 && <NoHistory />}
       {drawn.value &&

@@ -1,18 +1,18 @@
 /** The processes that use most, as the agent saw them in its last look (once a minute). */
 
-import { get } from "../../data/api";
+import { call } from "../../data/api";
 import { usePolled } from "../../data/poll";
 import { second } from "../../data/live";
-import type { Process, TopProcesses } from "../../data/types";
-import { Problem } from "../../parts/problem";
+import type { Process } from "../../data/types";
+import { ProblemCard } from "../../parts/problem";
 import { age, bytes, percent } from "../../text/units";
 
 export function Processes() {
-  const top = usePolled((signal) => get<TopProcesses>("/api/v1/system/processes", [], { signal }), 20_000);
+  const top = usePolled((signal) => call("GET /api/v1/system/processes", { signal }), 20_000);
   if (top.error.value && !top.value.value) {
     // Before its first look the agent has nothing to tell.
     if (top.error.value.status === 404) return null;
-    return <Problem error={top.error.value} retry={top.retry} what="The processes could not be loaded" />;
+    return <ProblemCard error={top.error.value} retry={top.retry} what="The processes could not be loaded" />;
   }
   const seen = top.value.value;
   if (!seen || (seen.by_cpu.length === 0 && seen.by_memory.length === 0)) return null;

@@ -1,9 +1,8 @@
 /** Is everything well, and if not, what: one sentence, four tiles, the recent trend. */
 
-import { get } from "../../data/api";
+import { call } from "../../data/api";
 import { changes } from "../../data/live";
 import { usePolled } from "../../data/poll";
-import type { List, TargetStatus } from "../../data/types";
 import { loadFilesystems } from "../host/filesystems";
 import type { PageProps } from "../index";
 import { Checklist } from "./checklist";
@@ -15,7 +14,7 @@ import { Verdict } from "./verdict";
 
 export function OverviewPage({ health }: PageProps) {
   const targets = usePolled(
-    (signal) => get<List<TargetStatus>>("/api/v1/targets", [["limit", 1000]], { signal }),
+    (signal) => call("GET /api/v1/targets", { query: { limit: 1000 }, signal }),
     5000,
     changes,
   );

@@ -5,7 +5,7 @@ import type { Resource } from "../../data/poll";
 import { configFile } from "../../data/settings";
 import type { List, OutcomeClass, TargetStatus } from "../../data/types";
 import { Command } from "../../parts/command";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { BREAKERS, OUTCOMES, Shape, type Tone } from "../../parts/status";
 import { age, latency, percent } from "../../text/units";
 import { Tile, worst } from "./tiles";
@@ -34,7 +34,7 @@ secret_access_key_file = "/etc/holdfast/backup-a"`,
 };
 
 function toneOf(target: TargetStatus): Tone {
-  return target.class === undefined || !target.enabled ? "off" : OUTCOMES[target.class].tone;
+  return !target.class || !target.enabled ? "off" : OUTCOMES[target.class].tone;
 }
 
 const severity: Record<OutcomeClass, number> = { ok: 0, alive: 1, recovering: 2, soft: 3, hard: 4 };
@@ -53,7 +53,7 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
   if (!all) {
     return (
       <Tile title={title} tone="off" word={error ? "unknown" : "waiting"}>
-        {error && <Problem error={error} retry={targets.retry} what="Not loaded" />}
+        {error && <ProblemCard error={error} retry={targets.retry} what="Not loaded" />}
       </Tile>
     );
   }
@@ -96,10 +96,10 @@ function Entry({ target }: { target: TargetStatus }) {
   // Read so that the ages count on between two answers.
   void second.value;
   const now = agentNow();
-  const outcome = target.class === undefined || !target.enabled ? undefined : OUTCOMES[target.class];
+  const outcome = !target.class || !target.enabled ? undefined : OUTCOMES[target.class];
   const problem = target.enabled ? trouble(target) : undefined;
   const breaker = target.breaker === "closed" ? undefined : BREAKERS[target.breaker];
-  const since = target.since === undefined ? "" : ` for ${age(now - Date.parse(target.since))}`;
+  const since = !target.since ? "" : ` for ${age(now - Date.parse(target.since))}`;
   return (
     <li data-target={target.name}>
       <div class="target-head">

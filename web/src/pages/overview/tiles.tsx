@@ -7,7 +7,7 @@ import { fullest, type Filesystem } from "../../data/filesystems";
 import type { Resource } from "../../data/poll";
 import type { HostSummary } from "../../data/types";
 import { Meter, toneOfShare } from "../../parts/meter";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { Pill, type Tone } from "../../parts/status";
 import { href } from "../../router";
 import { bytes, celsius, duration, NOTHING, percent, plain } from "../../text/units";
@@ -61,8 +61,8 @@ export function worst(tones: readonly Tone[]): Tone {
 const BUSY_IS_NOT_BAD = Number.POSITIVE_INFINITY;
 
 /** Mean of a figure over the last half minute. */
-function steady(figure: (one: HostSummary) => number | null): number | undefined {
-  const known = recent.value.map(figure).filter((value) => value !== null);
+function steady(figure: (one: HostSummary) => number | null | undefined): number | undefined {
+  const known = recent.value.map(figure).filter((value) => value !== null && value !== undefined);
   return known.length === 0 ? undefined : known.reduce((total, value) => total + value, 0) / known.length;
 }
 
@@ -130,7 +130,7 @@ export function StorageTile({ filesystems }: { filesystems: Resource<Filesystem[
   if (filesystems.error.value && !list) {
     return (
       <Tile title="Storage" tone="off" word="unknown">
-        <Problem error={filesystems.error.value} retry={filesystems.retry} what="Not loaded" />
+        <ProblemCard error={filesystems.error.value} retry={filesystems.retry} what="Not loaded" />
       </Tile>
     );
   }

@@ -9,7 +9,7 @@ import { cpuBusy, Index } from "../../data/host_plots";
 import { summary } from "../../data/live";
 import { gauge, sum, zip, type Grid, type Value } from "../../data/series";
 import { interval } from "../../data/settings";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { Sparkline, type Spark } from "../../parts/sparkline";
 import { href, range } from "../../router";
 import { wordsOf } from "../../shell/range_picker";
@@ -70,7 +70,7 @@ export function Trends() {
   useEffect(() => feed.stop, []);
   const trends = useComputed(() => feed.grid.value && trendsOf(feed.grid.value));
   const error = feed.error.value;
-  if (error && !trends.value) return <Problem error={error} retry={feed.retry} what="The trends could not be loaded" />;
+  if (error && !trends.value) return <ProblemCard error={error} retry={feed.retry} what="The trends could not be loaded" />;
   return (
     <section aria-labelledby="trends-title">
       <h2 id="trends-title">

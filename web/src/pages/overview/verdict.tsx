@@ -3,7 +3,7 @@
 import { second, system } from "../../data/live";
 import type { Resource } from "../../data/poll";
 import type { HealthAnswer, List, TargetStatus } from "../../data/types";
-import { Problem } from "../../parts/problem";
+import { ProblemCard } from "../../parts/problem";
 import { Shape, TONE_OF_HEALTH } from "../../parts/status";
 import { age } from "../../text/units";
 import { named, sentence, troubled } from "./sentence";
@@ -13,7 +13,7 @@ export function Verdict({ health, targets }: { health: Resource<HealthAnswer>; t
   const error = health.error.value;
   if (!answer) {
     return error ? (
-      <Problem error={error} retry={health.retry} what="The health could not be asked for" />
+      <ProblemCard error={error} retry={health.retry} what="The health could not be asked for" />
     ) : (
       <section class="verdict card skeleton" aria-busy="true" aria-label="Health" />
     );
