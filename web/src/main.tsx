@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 
+import { startAlerts } from "./data/alerts";
 import { startLive } from "./data/live";
 import { startSettings } from "./data/settings";
 import { startRouter } from "./router";
@@ -15,7 +16,7 @@ startRouter();
 startKeyboard();
 startLive();
 startSettings();
-
+startAlerts();
 startTitle();
 
 const root = document.getElementById("root");

@@ -19,7 +19,7 @@ import type { EventMessage, HostSummary, SystemAnswer } from "./types";
 export type Connection = "connecting" | "open" | "waiting" | "asleep";
 
 const ADDRESS = "/api/v1/monitoring/events";
-const TYPES = "metrics,target,system";
+const TYPES = "metrics,target,system,alert,breaker,failover,task";
 const RECENT = 30;
 const BACKOFF_FIRST = 1000;
 const BACKOFF_LAST = 5000;
@@ -37,8 +37,12 @@ export const recent = signal<readonly HostSummary[]>([]);
 export const heardAt = signal(0);
 /** Counts up when held history no longer joins the present. */
 export const reloads = signal(0);
-/** Counts up when a target or the agent changed state. */
+/** Counts up when a target, a breaker, a group or the agent changed state. */
 export const changes = signal(0);
+/** Count up with each event of their type. */
+export const alertChanges = signal(0);
+export const failoverChanges = signal(0);
+export const taskChanges = signal(0);
 export const system = signal<SystemAnswer | undefined>(undefined);
 /** Page time, each second while the page is shown. */
 export const second = signal(Date.now());
@@ -54,6 +58,14 @@ const skew = signal(0);
 
 export function agentNow(): number {
   return Date.now() + skew.value;
+}
+
+const listeners = new Set<(message: EventMessage) => void>();
+
+/** Hands every message of the stream to `hear` until the returned function is called. */
+export function listen(hear: (message: EventMessage) => void): () => void {
+  listeners.add(hear);
+  return () => listeners.delete(hear);
 }
 
 let socket: WebSocket | undefined;
@@ -114,6 +126,7 @@ function receive(raw: string): void {
   const arrived = Date.now();
   heardAt.value = arrived;
   second.value = arrived;
+  for (const hear of listeners) hear(message);
   if (message.type === "metrics") {
     const figures = message.data as HostSummary;
     skew.value = figures.collected_at_ms - arrived;
@@ -121,7 +134,12 @@ function receive(raw: string): void {
     summary.value = figures;
   } else if (message.type === "gap") {
     reloads.value += 1;
-  } else if (message.type === "target" || message.type === "system") {
+  } else if (message.type === "alert") {
+    alertChanges.value += 1;
+  } else if (message.type === "task") {
+    taskChanges.value += 1;
+  } else {
+    if (message.type === "failover") failoverChanges.value += 1;
     changes.value += 1;
   }
 }

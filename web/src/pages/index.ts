@@ -1,25 +1,61 @@
-/** The pages that exist: path below `/ui`, title, icon and view. Navigation and routing read this list. */
+/**
+ * The pages that exist. Navigation, routing, palette and window title read this list, so
+ * none of them can name a page that does not exist. A page without `nav` is reached from
+ * another one; `/alerts/:id` hands `id` to its view.
+ */
 
+import { computed } from "@preact/signals";
 import type { ComponentType } from "preact";
 
 import type { Resource } from "../data/poll";
 import type { HealthAnswer } from "../data/types";
 import type { IconName } from "../parts/icon";
+import { match, path } from "../router";
+import { shell } from "../text";
 import { HostPage } from "./host/page";
 import { OverviewPage } from "./overview/page";
+import { LoginPage } from "../shell/sign_in";
 
 export interface PageProps {
   health: Resource<HealthAnswer>;
+  /** Parameters of the path, decoded. */
+  params: Record<string, string>;
 }
+
+export type Group = keyof typeof shell.groups;
 
 export interface Page {
   path: string;
   title: string;
-  icon: IconName;
   view: ComponentType<PageProps>;
+  nav?: { group: Group; icon: IconName; /** Stands in the bar of a narrow window. */ bar?: boolean };
+  /** It shows a course of time, so the range can be chosen. */
+  timed?: boolean;
 }
 
+const titles = shell.titles;
+
 export const PAGES: readonly Page[] = [
-  { path: "/", title: "Overview", icon: "overview", view: OverviewPage },
-  { path: "/host", title: "Host", icon: "host", view: HostPage },
+  { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
+  { path: "/host", title: titles.host, view: HostPage, timed: true, nav: { group: "now", icon: "host", bar: true } },
+  { path: "/login", title: titles.login, view: LoginPage },
 ];
+
+/** The pages of the navigation, group by group, in the order of the list. */
+export const GROUPS = (Object.keys(shell.groups) as Group[])
+  .map((group) => ({ group, pages: PAGES.filter((page) => page.nav?.group === group) }))
+  .filter(({ pages }) => pages.length > 0);
+
+/** The page that the URL names, and what it says in its path. */
+export const current = computed(() => {
+  for (const page of PAGES) {
+    const params = match(page.path, path.value);
+    if (params) return { page, params };
+  }
+  return undefined;
+});
+
+/** Whether a page of the navigation is the present one or above it. */
+export function leadsTo(page: Page): boolean {
+  return page.path === path.value || (page.path !== "/" && path.value.startsWith(`${page.path}/`));
+}

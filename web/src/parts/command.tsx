@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 
+import { parts } from "../text";
 import { Icon } from "./icon";
 
 export function Command({ text, label }: { text: string; label: string }) {
@@ -17,14 +18,14 @@ export function Command({ text, label }: { text: string; label: string }) {
   };
   return (
     <div class="command">
-      <button type="button" class="icon-button" onClick={() => void copy()} aria-label={`Copy ${label}`}>
+      <button type="button" class="icon-button" onClick={() => void copy()} aria-label={parts.copy(label)}>
         <Icon name={copied.value ? "check" : "copy"} size={16} />
       </button>
       <pre>
         <code>{text}</code>
       </pre>
       <span class="visually-hidden" role="status">
-        {copied.value ? "Copied" : ""}
+        {copied.value ? parts.copied : ""}
       </span>
     </div>
   );

@@ -1,6 +1,7 @@
 /** What went wrong, in the words of the agent, with a way to try again. */
 
 import type { Problem } from "../data/api";
+import { parts } from "../text";
 
 export function ProblemCard({ error, retry, what }: { error: Problem; retry: () => void; what: string }) {
   return (
@@ -12,11 +13,11 @@ export function ProblemCard({ error, retry, what }: { error: Problem; retry: () 
       {error.hint !== "" && <p>{error.hint}</p>}
       <p class="problem-foot">
         <button type="button" class="button" onClick={retry}>
-          Try again
+          {parts.tryAgain}
         </button>
-        {error.status > 0 && <span>status {error.status}</span>}
+        {error.status > 0 && <span>{parts.status(error.status)}</span>}
         {error.code !== "" && <span>{error.code}</span>}
-        {error.traceId !== "" && <span>trace id {error.traceId}</span>}
+        {error.traceId !== "" && <span>{parts.traceId(error.traceId)}</span>}
       </p>
     </div>
   );

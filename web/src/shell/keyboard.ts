@@ -1,9 +1,13 @@
 /** Keys of the whole page. A field that takes text keeps its keys. */
 
+import { signal } from "@preact/signals";
+
 import { agentNow } from "../data/live";
 import { range, resetRange, setRange } from "../router";
+import { help } from "../text";
 import { shiftBy, zoomBy } from "../time/range";
 import { toggleLive } from "./live_badge";
+import { openPalette } from "./palette";
 import { nextTheme } from "./theme";
 
 export interface Key {
@@ -12,35 +16,44 @@ export interface Key {
   run: () => void;
 }
 
+const words = help.keys;
+
 export const KEYS: readonly Key[] = [
-  { key: "l", words: "Live on or off", run: toggleLive },
-  { key: "t", words: "Theme: automatic, light, dark", run: nextTheme },
-  { key: "+", words: "Zoom in", run: () => setRange(zoomBy(range.value, 0.5, agentNow())) },
-  { key: "-", words: "Zoom out", run: () => setRange(zoomBy(range.value, 2, agentNow())) },
-  { key: "[", words: "Earlier", run: () => setRange(shiftBy(range.value, -0.5, agentNow())) },
-  { key: "]", words: "Later", run: () => setRange(shiftBy(range.value, 0.5, agentNow())) },
-  { key: "0", words: "Reset the time range", run: resetRange },
-  { key: "?", words: "This help", run: toggleHelp },
+  { key: "/", words: words.search, run: openPalette },
+  { key: "l", words: words.live, run: toggleLive },
+  { key: "t", words: words.theme, run: nextTheme },
+  { key: "+", words: words.zoomIn, run: () => setRange(zoomBy(range.value, 0.5, agentNow())) },
+  { key: "-", words: words.zoomOut, run: () => setRange(zoomBy(range.value, 2, agentNow())) },
+  { key: "[", words: words.earlier, run: () => setRange(shiftBy(range.value, -0.5, agentNow())) },
+  { key: "]", words: words.later, run: () => setRange(shiftBy(range.value, 0.5, agentNow())) },
+  { key: "0", words: words.reset, run: resetRange },
+  { key: "?", words: words.help, run: toggleHelp },
 ];
 
-export const HELP_ID = "help";
+export const helpOpen = signal(false);
 
 export function toggleHelp(): void {
-  const dialog = document.getElementById(HELP_ID);
-  if (!(dialog instanceof HTMLDialogElement)) return;
-  if (dialog.open) dialog.close();
-  else dialog.showModal();
+  helpOpen.value = !helpOpen.value;
+}
+
+function takesText(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
 }
 
 export function startKeyboard(): void {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const target = event.target;
-    if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) return;
+    if (event.defaultPrevented || event.altKey) return;
+    const shut = document.querySelector("dialog[open]") !== null;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key !== "k" || shut) return;
+      event.preventDefault();
+      openPalette();
+      return;
+    }
+    if (takesText(event.target)) return;
     const found = KEYS.find((one) => one.key === event.key);
-    if (!found) return;
     // Behind an open dialog the page stands still; `?` closes its own.
-    if (document.querySelector("dialog[open]") && found.key !== "?") return;
+    if (!found || (shut && !(found.key === "?" && helpOpen.value))) return;
     event.preventDefault();
     found.run();
   });

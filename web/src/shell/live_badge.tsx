@@ -9,6 +9,7 @@ import { range, resetRange, setRange, live } from "../router";
 import { agentNow, connection, dataAge, FRESH, heardAt } from "../data/live";
 import { Icon } from "../parts/icon";
 import { Shape, type Tone } from "../parts/status";
+import { live as words } from "../text";
 import { age } from "../text/units";
 import { fixedRange, resolve } from "../time/range";
 
@@ -26,24 +27,24 @@ function state(): { tone: Tone; words: string; title: string } {
   const cut = connection.value === "waiting" || connection.value === "connecting";
   if (cut && heardAt.value === 0) {
     return connection.value === "connecting"
-      ? { tone: "off", words: "connecting", title: "Connecting to the agent" }
-      : { tone: "bad", words: "no connection, retrying", title: "The agent cannot be reached" };
+      ? { tone: "off", words: words.connecting, title: words.connectingTitle }
+      : { tone: "bad", words: words.none, title: words.noneTitle };
   }
   if (cut && dataAge.value > FRESH) {
-    return { tone: "bad", words: `disconnected ${old}, retrying`, title: "What is shown is old" };
+    return { tone: "bad", words: words.cut(old), title: words.cutTitle };
   }
-  if (!live.value) return { tone: "off", words: "fixed range", title: "The charts stand still" };
-  if (dataAge.value > FRESH) return { tone: "warn", words: `${old} ago`, title: "Age of the newest figures" };
-  return { tone: "ok", words: "live", title: "Figures arrive as they are collected" };
+  if (!live.value) return { tone: "off", words: words.fixed, title: words.fixedTitle };
+  if (dataAge.value > FRESH) return { tone: "warn", words: words.old(old), title: words.oldTitle };
+  return { tone: "ok", words: words.live, title: words.liveTitle };
 }
 
 export function LiveBadge() {
-  const { tone, words, title } = state();
-  const action = live.value ? "Stop the charts (l)" : "Go live (l)";
+  const { tone, words: said, title } = state();
+  const action = live.value ? words.stop : words.start;
   return (
-    <button type="button" class={`live ${tone}`} onClick={toggleLive} title={`${title}. ${action}`} data-live={words}>
+    <button type="button" class={`live ${tone}`} onClick={toggleLive} title={`${title}. ${action}`} data-live={said}>
       <Shape tone={tone} />
-      <span class="live-words">{words}</span>
+      <span class="live-words">{said}</span>
       <Icon name={live.value ? "pause" : "play"} size={14} />
       <span class="visually-hidden">{action}</span>
     </button>

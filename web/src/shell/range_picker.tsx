@@ -1,10 +1,12 @@
 /** Presets in a row, and a dialog for any other range. The URL holds the choice. */
 
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useSignal, type Signal } from "@preact/signals";
 
 import { agentNow } from "../data/live";
+import { Dialog } from "../parts/dialog";
+import { TextField } from "../parts/form";
 import { range, setRange } from "../router";
+import { parts, range as words } from "../text";
 import { age, clock } from "../text/units";
 import { formatBound, lastRange, parseRange, presetOf, PRESETS, resolve, type TimeRange } from "../time/range";
 
@@ -14,16 +16,16 @@ export function wordsOf(wanted: TimeRange): string {
   const now = agentNow();
   const window = resolve(wanted, now);
   if (wanted.from.kind === "relative" && wanted.to.kind === "relative" && wanted.to.back === 0) {
-    return `Last ${age(window.to - window.from)}`;
+    return words.last(age(window.to - window.from));
   }
-  return `${clock(window.from, now)} to ${clock(window.to, now)}`;
+  return words.between(clock(window.from, now), clock(window.to, now));
 }
 
 export function RangePicker() {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const open = useSignal(false);
   const chosen = presetOf(range.value);
   return (
-    <div class="range" role="group" aria-label="Time range">
+    <div class="range" role="group" aria-label={words.title}>
       {PRESETS.map((preset) => (
         <button
           type="button"
@@ -39,12 +41,14 @@ export function RangePicker() {
         type="button"
         aria-pressed={chosen === undefined}
         aria-haspopup="dialog"
-        title={chosen === undefined ? wordsOf(range.value) : "Any other range"}
-        onClick={() => dialog.current?.showModal()}
+        title={chosen === undefined ? wordsOf(range.value) : words.other}
+        onClick={() => (open.value = true)}
       >
-        Custom
+        {words.custom}
       </button>
-      <CustomRange dialog={dialog} />
+      <Dialog open={open} title={words.title}>
+        <CustomRange open={open} />
+      </Dialog>
     </div>
   );
 }
@@ -59,51 +63,37 @@ function editable(wanted: TimeRange): [string, string] {
   return [local(wanted.from), local(wanted.to)];
 }
 
-function CustomRange({ dialog }: { dialog: { readonly current: HTMLDialogElement | null } }) {
-  const from = useSignal("");
-  const to = useSignal("");
-  const problem = useSignal("");
-  useEffect(() => {
-    [from.value, to.value] = editable(range.value);
-  }, [range.value]);
+function CustomRange({ open }: { open: Signal<boolean> }) {
+  const [first, last] = editable(range.value);
+  const from = useSignal(first);
+  const to = useSignal(last);
+  const refused = useSignal(false);
   const apply = (event: Event) => {
     event.preventDefault();
     const wanted = parseRange(from.value, to.value, agentNow());
-    if (!wanted) {
-      problem.value = "This makes no range: use now, now-2h or 2026-01-31 14:30, at least 10 s and in order.";
-      return;
-    }
-    problem.value = "";
+    refused.value = !wanted;
+    if (!wanted) return;
     setRange(wanted);
-    dialog.current?.close();
+    open.value = false;
   };
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby="range-title">
-      <form onSubmit={apply}>
-        <h2 id="range-title">Time range</h2>
-        <p class="muted">Relative to now (now-90s, now-2h, now-3d) or a local time (2026-01-31 14:30).</p>
-        <label>
-          From
-          <input value={from.value} onInput={(e) => (from.value = e.currentTarget.value)} spellcheck={false} autocomplete="off" />
-        </label>
-        <label>
-          To
-          <input value={to.value} onInput={(e) => (to.value = e.currentTarget.value)} spellcheck={false} autocomplete="off" />
-        </label>
-        {problem.value !== "" && (
-          <p class="form-problem" role="alert">
-            {problem.value}
-          </p>
-        )}
-        <p class="dialog-foot">
-          <button type="button" class="button" onClick={() => dialog.current?.close()}>
-            Cancel
-          </button>
-          <button type="submit" class="button primary">
-            Show
-          </button>
+    <form class="form" onSubmit={apply}>
+      <p class="muted">{words.how}</p>
+      <TextField label={words.from} value={from} mono focus />
+      <TextField label={words.to} value={to} mono />
+      {refused.value && (
+        <p class="form-problem" role="alert">
+          {words.wrong}
         </p>
-      </form>
-    </dialog>
+      )}
+      <p class="dialog-foot">
+        <button type="button" class="button" onClick={() => (open.value = false)}>
+          {parts.cancel}
+        </button>
+        <button type="submit" class="button primary">
+          {words.show}
+        </button>
+      </p>
+    </form>
   );
 }

@@ -1,92 +1,71 @@
-/**
- * What stands around every page: navigation, header, time range, live state.
- *
- * Navigation is made from the list of pages, so it cannot name one that does not exist.
- */
+/** What stands around every page: navigation, header, time range, live state, dialogs. */
 
 import { useComputed } from "@preact/signals";
 
-import { changes, connection, stale, system } from "../data/live";
 import { call } from "../data/api";
+import { changes, connection, stale, system } from "../data/live";
 import { usePolled } from "../data/poll";
 import type { HealthAnswer } from "../data/types";
-import { PAGES } from "../pages";
+import { current } from "../pages";
+import { Confirmation } from "../parts/confirm";
 import { Icon } from "../parts/icon";
 import { Pill, TONE_OF_HEALTH } from "../parts/status";
-import { href, path } from "../router";
+import { Toasts } from "../parts/toast";
+import { href } from "../router";
+import { shell } from "../text";
 import { Help } from "./help";
-import { toggleHelp } from "./keyboard";
 import { LiveBadge } from "./live_badge";
+import { Bar, Rail } from "./nav";
+import { openPalette, Palette } from "./palette";
 import { RangePicker } from "./range_picker";
-import { nextTheme, theme } from "./theme";
-
-const THEME_WORDS = { auto: "auto", light: "light", dark: "dark" } as const;
+import { SignInDialog } from "./sign_in";
 
 export function Shell() {
   const health = usePolled((signal) => call("GET /api/v1/health", { signal }), 10_000, changes);
-  const page = PAGES.find((one) => one.path === path.value);
+  const here = current.value;
   const node = system.value?.host.hostname ?? "";
   const lost = useComputed(() => connection.value === "waiting");
-  const View = page?.view;
+  const View = here?.page.view;
   return (
     <>
       <a class="skip" href="#main">
-        Skip to the content
+        {shell.skip}
       </a>
-      <nav class="rail" aria-label="Pages">
-        <span class="brand" aria-hidden="true">
-          <svg width="28" height="28" viewBox="0 0 28 28">
-            <path d="M5 4v20M23 4v20M5 14h18" />
-            <path class="brand-line" d="M9 14h2l2-5 3 10 2-5h2" />
-          </svg>
-        </span>
-        <ul>
-          {PAGES.map((one) => (
-            <li key={one.path}>
-              <a href={href(one.path)} aria-current={one === page ? "page" : undefined}>
-                <Icon name={one.icon} />
-                <span>{one.title}</span>
-              </a>
-            </li>
-          ))}
-        </ul>
-        <div class="rail-foot">
-          <button type="button" onClick={nextTheme} title="Theme (t)" data-theme-choice={theme.value}>
-            <Icon name={theme.value} />
-            <span>
-              <span class="visually-hidden">Theme: </span>
-              {THEME_WORDS[theme.value]}
-            </span>
-          </button>
-          <button type="button" onClick={toggleHelp} title="Keys and charts (?)">
-            <Icon name="help" />
-            <span>Help</span>
-          </button>
-        </div>
-      </nav>
+      <Rail />
       <header class="top">
         <div class="top-name">
           <span class="node" title={node}>
-            {node || "holdfast"}
+            {node || shell.product}
           </span>
           <HealthPill health={health.value.value} failed={health.error.value !== undefined} />
         </div>
+        <button type="button" class="top-search" onClick={openPalette} title={shell.searchKey}>
+          <Icon name="search" size={16} />
+          <span>{shell.search}</span>
+          <kbd>/</kbd>
+        </button>
         <LiveBadge />
-        <RangePicker />
+        {here?.page.timed && <RangePicker />}
       </header>
-      <main id="main" tabIndex={-1} class={stale.value ? "stale" : undefined} aria-label={page?.title ?? "Not found"}>
-        {View ? <View health={health} /> : <NotFound />}
+      <main id="main" tabIndex={-1} class={stale.value ? "stale" : undefined} aria-label={here?.page.title ?? shell.notFound}>
+        {/* A page of its own for each path: nothing of one alert may stay when the next is shown. */}
+        {View && here ? <View key={JSON.stringify(here.params)} health={health} params={here.params} /> : <NotFound />}
       </main>
+      <Bar />
       <Help />
+      <Palette />
+      <Confirmation />
+      <SignInDialog />
+      <Toasts />
       <p class="visually-hidden" role="status">
-        {lost.value ? "The connection to the agent is lost; the figures are old." : ""}
+        {lost.value ? shell.lost : ""}
       </p>
     </>
   );
 }
 
 function HealthPill({ health, failed }: { health: HealthAnswer | undefined; failed: boolean }) {
-  if (failed) return <Pill tone="off">unknown</Pill>;
+  if (failed) return <Pill tone="off">{shell.unknownHealth}</Pill>;
   if (!health) return null;
   return <Pill tone={TONE_OF_HEALTH[health.status]}>{health.status}</Pill>;
 }
@@ -94,9 +73,9 @@ function HealthPill({ health, failed }: { health: HealthAnswer | undefined; fail
 function NotFound() {
   return (
     <section class="card empty">
-      <h1>There is no page here</h1>
+      <h1>{shell.noPage}</h1>
       <p>
-        <a href={href("/")}>Go to the overview</a>
+        <a href={href("/")}>{shell.toOverview}</a>
       </p>
     </section>
   );

@@ -1,15 +1,17 @@
-/** The title of the window: which host and page, and whether the figures are old. */
+/** The title of the window: how many alerts fire, which host and page, whether the figures are old. */
 
 import { effect } from "@preact/signals";
 
+import { firing } from "../data/alerts";
 import { stale, system } from "../data/live";
-import { PAGES } from "../pages";
-import { path } from "../router";
+import { current } from "../pages";
+import { shell } from "../text";
 
 export function startTitle(): void {
   effect(() => {
-    const page = PAGES.find((one) => one.path === path.value)?.title ?? "Not found";
-    const host = system.value?.host.hostname ?? "holdfast";
-    document.title = `${stale.value ? "(disconnected) " : ""}${host}: ${page}`;
+    const page = current.value?.page.title ?? shell.notFound;
+    const host = system.value?.host.hostname ?? shell.product;
+    const count = firing.value.length > 0 ? `(${firing.value.length}) ` : "";
+    document.title = `${stale.value ? `${shell.disconnected} ` : count}${host}: ${page}`;
   });
 }

@@ -1,0 +1,7 @@
+/**
+ * Every word that the page shows, by section. A translation is a second folder beside
+ * `en` with the same shapes; pages import from here and hold no words of their own.
+ */
+
+export * from "./en/parts";
+export * from "./en/shell";
