@@ -37,16 +37,16 @@ export function toastProblem(problem: Problem): void {
 /** Stands once in the shell. */
 export function Toasts() {
   return (
-    <ul class="toasts" role="status">
+    <div class="toasts" role="status">
       {toasts.value.map((one) => (
-        <li key={one.number} class={`toast ${one.tone}`}>
+        <p key={one.number} class={`toast ${one.tone}`}>
           <Shape tone={one.tone} />
           <span>{one.text}</span>
           <button type="button" class="icon-button bare" aria-label={parts.dismiss} onClick={() => drop(one.number)}>
             <Icon name="close" size={14} />
           </button>
-        </li>
+        </p>
       ))}
-    </ul>
+    </div>
   );
 }
