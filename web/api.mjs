@@ -91,7 +91,8 @@ function argsOf(operation, where) {
 
 /** What may come back besides a problem: health explains itself with a 503, too. */
 function answerOf(operation, where) {
-  const types = Object.values(operation.responses).flatMap((response) =>
+  const good = Object.entries(operation.responses).filter(([status]) => status.startsWith("2") || status === "503");
+  const types = good.flatMap(([, response]) =>
     Object.entries(response.content ?? {})
       .filter(([media]) => media === "application/json")
       .map(([, one]) => typeOf(one.schema ?? {}, where)),

@@ -42,7 +42,10 @@ const PATIENCE = 60_000;
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 function problemOf(status: number, body: unknown): Problem {
-  const said = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
+  // The protocol of Prometheus has an error of its own form.
+  type Said = Partial<Schemas["Problem"]> & Partial<Schemas["PrometheusError"]>;
+  const said = (typeof body === "object" && body !== null ? body : {}) as Said;
+  if (said.error && said.errorType) return new Problem(status, said.errorType.replaceAll("_", " "), said.error, said.errorType);
   const title = text(said.title) || `The agent answered ${status}`;
   const errors = Array.isArray(said.errors) ? said.errors : [];
   return new Problem(status, title, text(said.detail), text(said.code), text(said.hint), text(said.trace_id), errors);

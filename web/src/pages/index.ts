@@ -12,6 +12,8 @@ import type { HealthAnswer } from "../data/types";
 import type { IconName } from "../parts/icon";
 import { match, path } from "../router";
 import { shell } from "../text";
+import { AlertPage } from "./alert/page";
+import { AlertsPage } from "./alerts/page";
 import { HostPage } from "./host/page";
 import { OverviewPage } from "./overview/page";
 import { LoginPage } from "../shell/sign_in";
@@ -38,6 +40,8 @@ const titles = shell.titles;
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
   { path: "/host", title: titles.host, view: HostPage, timed: true, nav: { group: "now", icon: "host", bar: true } },
+  { path: "/alerts", title: titles.alerts, view: AlertsPage, nav: { group: "alerts", icon: "alert", bar: true } },
+  { path: "/alerts/:id", title: titles.alert, view: AlertPage },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

@@ -15,7 +15,8 @@ import { resetRange, setRange } from "../router";
 import { painted } from "../shell/theme";
 import { clock, NOTHING } from "../text/units";
 import { DAY, HOUR, MINUTE, SECOND, zoomTo, type Window } from "../time/range";
-import type { Line, Plot } from "./plot";
+import { drawMarks, nearest } from "./marks";
+import type { Line, Mark, Plot } from "./plot";
 
 const HEIGHT = 176;
 const CURSOR_GROUP = "page";
@@ -35,6 +36,8 @@ export interface ChartProps {
   window: Window;
   /** Resolution of the samples when it is coarser than raw. */
   resolution?: string | undefined;
+  /** What happened meanwhile. */
+  marks?: readonly Mark[] | undefined;
 }
 
 /** The columns uPlot draws: times, then per line its values and, with a band, its edges. */
@@ -75,11 +78,12 @@ function seriesOf(plot: Plot, colour: (name: string) => string): { series: uPlot
     const layered = plot.stacked === true && line.overlay !== true;
     const one: uPlot.Series = { label: line.label, stroke, width: 1.5, points: { size: 4 } };
     if (line.dashed) one.dash = [5, 3];
+    if (line.level) one.points = { show: false };
     if (layered) {
       // Without a line of its own: the edge of an empty layer would hide the one below.
       one.fill = `${stroke}cc`;
       one.width = 0;
-    } else if (plot.lines.length <= 2 || line.mirrored) one.fill = `${stroke}1f`;
+    } else if (!line.level && (plot.lines.filter((other) => !other.level).length <= 2 || line.mirrored)) one.fill = `${stroke}1f`;
     series.push(one);
     const place = series.length - 1;
     if (layered) {
@@ -95,7 +99,12 @@ function seriesOf(plot: Plot, colour: (name: string) => string): { series: uPlot
   return { series, bands };
 }
 
-function optionsFor(plot: Plot, width: number, onCursor: (index: number | null) => void): uPlot.Options {
+function optionsFor(
+  plot: Plot,
+  width: number,
+  onCursor: (index: number | null) => void,
+  marks: () => readonly Mark[],
+): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis: uPlot.Axis = {
@@ -136,6 +145,7 @@ function optionsFor(plot: Plot, width: number, onCursor: (index: number | null) 
     series,
     bands,
     hooks: {
+      draw: [(chart) => drawMarks(chart, marks(), colour)],
       setCursor: [(chart) => onCursor(chart.cursor.idx ?? null)],
       setSelect: [
         (chart) => {
@@ -193,7 +203,7 @@ class Canvas {
         this.cursor = index;
         this.write();
       };
-      this.chart = new uPlot(optionsFor(plot, this.box.clientWidth, onCursor), data, this.box);
+      this.chart = new uPlot(optionsFor(plot, this.box.clientWidth, onCursor, () => this.props.marks ?? []), data, this.box);
     } else {
       this.chart.setData(data, false);
     }
@@ -211,7 +221,9 @@ class Canvas {
     });
     if (this.at) {
       const time = index === null ? undefined : times[index];
-      this.at.textContent = time === undefined ? "" : clock(time, Date.now());
+      const mark = time === undefined ? undefined : nearest(this.props.marks ?? [], time, this.props.window);
+      const said = time === undefined ? "" : clock(time, Date.now());
+      this.at.textContent = mark ? `${mark.text} \u00b7 ${clock(mark.at, Date.now())}` : said;
     }
     if (index === null) this.box?.setAttribute("aria-label", this.summary());
   }
@@ -254,7 +266,7 @@ export function Chart(props: ChartProps) {
       canvas.chart = undefined;
     };
   }, []);
-  useEffect(() => canvas.update(), [props.plot, props.times, props.window, look]);
+  useEffect(() => canvas.update(), [props.plot, props.times, props.window, props.marks, look]);
   return (
     <figure class={`card chart${props.plot.wide ? " wide" : ""}`} data-chart={props.plot.id}>
       <figcaption>

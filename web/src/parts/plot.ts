@@ -4,6 +4,7 @@
  */
 
 import type { Value } from "../data/series";
+import type { Tone } from "./status";
 import type { Format } from "../text/units";
 
 /** Places in the palette of the style sheet (`--chart-1` and on). */
@@ -21,6 +22,8 @@ export interface Line {
   dashed?: boolean;
   /** In a stacked plot: a plain line above the stack. */
   overlay?: boolean;
+  /** A constant level rather than a course: it has no points and no filling. */
+  level?: boolean;
 }
 
 export interface Plot {
@@ -38,6 +41,15 @@ export interface Plot {
   /** Said beside the title, e.g. that idle devices are left out. */
   note?: string;
   wide?: boolean;
+}
+
+/** Something that happened at one time, drawn as a line across. */
+export interface Mark {
+  /** ms */
+  at: number;
+  kind: "alert" | "breaker" | "failover" | "config";
+  tone: Tone;
+  text: string;
 }
 
 export const COLOURS = 8;

@@ -16,6 +16,8 @@ export interface Column<T> {
   /** By what it is sorted; without it, it is not. */
   sort?: (row: T) => Sortable;
   number?: boolean;
+  /** Its title is heard and not seen, as that of a row of buttons. */
+  quiet?: boolean;
   /** Takes the room that the others leave. */
   wide?: boolean;
   /** The heading of the card in a narrow window. */
@@ -72,7 +74,7 @@ export function Table<T>(props: Props<T>) {
                     </span>
                   </button>
                 ) : (
-                  one.title
+                  <span class={one.quiet ? "visually-hidden" : undefined}>{one.title}</span>
                 )}
               </th>
             ))}
@@ -87,7 +89,7 @@ export function Table<T>(props: Props<T>) {
                 </td>
               )}
               {columns.map((one) => (
-                <td key={one.id} role="cell" class={classOf(one)} data-title={one.title}>
+                <td key={one.id} role="cell" class={classOf(one)} data-title={one.quiet ? "" : one.title}>
                   {one.cell(row)}
                 </td>
               ))}

@@ -2,13 +2,13 @@
 
 import { Dialog } from "../parts/dialog";
 import { help } from "../text";
-import { helpOpen, KEYS } from "./keyboard";
+import { helpOpen, KEYS, pageKeys } from "./keyboard";
 
 export function Help() {
   return (
     <Dialog open={helpOpen} title={help.title} id="help">
       <dl class="keys">
-        {KEYS.map((key) => (
+        {[...KEYS, ...pageKeys.value].map((key) => (
           <div key={key.key}>
             <dt>
               <kbd>{key.key}</kbd>

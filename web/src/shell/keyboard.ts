@@ -1,6 +1,7 @@
 /** Keys of the whole page. A field that takes text keeps its keys. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 import { agentNow } from "../data/live";
 import { range, resetRange, setRange } from "../router";
@@ -30,6 +31,20 @@ export const KEYS: readonly Key[] = [
   { key: "?", words: words.help, run: toggleHelp },
 ];
 
+/** Keys of the page that is shown, besides those of every page. */
+const added = signal<readonly Key[]>([]);
+export const pageKeys = computed(() => added.value);
+
+/** Adds keys while the caller is shown; the help lists them. */
+export function useKeys(keys: readonly Key[]): void {
+  useEffect(() => {
+    added.value = keys;
+    return () => {
+      added.value = [];
+    };
+  }, []);
+}
+
 export const helpOpen = signal(false);
 
 export function toggleHelp(): void {
@@ -51,7 +66,7 @@ export function startKeyboard(): void {
       return;
     }
     if (takesText(event.target)) return;
-    const found = KEYS.find((one) => one.key === event.key);
+    const found = [...KEYS, ...added.value].find((one) => one.key === event.key);
     // Behind an open dialog the page stands still; `?` closes its own.
     if (!found || (shut && !(found.key === "?" && helpOpen.value))) return;
     event.preventDefault();

@@ -3,5 +3,7 @@
  * `en` with the same shapes; pages import from here and hold no words of their own.
  */
 
+export * from "./en/alerts";
+export * from "./en/channels";
 export * from "./en/parts";
 export * from "./en/shell";
