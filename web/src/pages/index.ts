@@ -16,6 +16,8 @@ import { AlertPage } from "./alert/page";
 import { AlertsPage } from "./alerts/page";
 import { HostPage } from "./host/page";
 import { OverviewPage } from "./overview/page";
+import { RulesPage } from "./rules/page";
+import { RulePage } from "./rules/rule";
 import { LoginPage } from "../shell/sign_in";
 
 export interface PageProps {
@@ -42,6 +44,8 @@ export const PAGES: readonly Page[] = [
   { path: "/host", title: titles.host, view: HostPage, timed: true, nav: { group: "now", icon: "host", bar: true } },
   { path: "/alerts", title: titles.alerts, view: AlertsPage, nav: { group: "alerts", icon: "alert", bar: true } },
   { path: "/alerts/:id", title: titles.alert, view: AlertPage },
+  { path: "/rules", title: titles.rules, view: RulesPage, nav: { group: "alerts", icon: "rules" } },
+  { path: "/rules/:name", title: titles.rule, view: RulePage },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

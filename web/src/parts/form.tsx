@@ -3,12 +3,13 @@
  * agent stands beside the field that it is about; [`FormProblem`] says the rest.
  */
 
-import type { Signal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 
 import type { Problem } from "../data/api";
 import { parts } from "../text";
+import type { Bound } from "./draft";
 
 interface FieldProps {
   label: string;
@@ -20,12 +21,15 @@ interface FieldProps {
 
 const below = (pointer: string, of: string) => pointer === of || pointer.startsWith(`${of}/`);
 
+/** Where it was said and by whom is known here: only what is wrong counts. */
+const cleaned = (detail: string) => detail.replace(/^run time, by \S+ at \S+: (?:key [^ ]+: )?/, "");
+
 /** What the agent says about the place `pointer`. */
 export function faultAt(problem: Problem | undefined, pointer: string | undefined): string {
   if (!problem || pointer === undefined) return "";
   return problem.errors
     .filter((error) => below(error.pointer, pointer))
-    .map((error) => error.detail)
+    .map((error) => cleaned(error.detail))
     .join("; ");
 }
 
@@ -53,7 +57,7 @@ export function Field({ label, hint, pointer, problem, children }: FieldProps & 
 }
 
 interface TextProps extends FieldProps {
-  value: Signal<string>;
+  value: Bound<string>;
   type?: "text" | "password" | "number" | "url" | "datetime-local";
   placeholder?: string;
   required?: boolean;
@@ -72,6 +76,8 @@ interface TextProps extends FieldProps {
 export function TextField(props: TextProps) {
   const { value, rows = 1, focus, options } = props;
   const element = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
+  // While it is typed in, a field shows what was typed: "0." is on its way to a number.
+  const typed = useSignal<string | undefined>(undefined);
   const list = useId();
   useEffect(() => {
     if (focus) element.current?.focus();
@@ -82,16 +88,18 @@ export function TextField(props: TextProps) {
         const common = {
           ...given,
           ref: element,
-          value: value.value,
+          value: typed.value ?? value.value,
           class: props.mono ? "mono" : undefined,
           placeholder: props.placeholder,
           required: props.required,
           disabled: props.disabled,
           spellcheck: false,
           onInput: (event: { currentTarget: { value: string } }) => {
-            value.value = event.currentTarget.value;
+            typed.value = event.currentTarget.value;
+            value.value = typed.value;
             props.onChange?.();
           },
+          onBlur: () => (typed.value = undefined),
         };
         if (rows > 1) return <textarea {...common} rows={rows} />;
         // The element's type has one form per kind of input; they differ in their roles only.
@@ -114,7 +122,7 @@ export function TextField(props: TextProps) {
 }
 
 interface SelectProps extends FieldProps {
-  value: Signal<string>;
+  value: Bound<string>;
   options: readonly (readonly [value: string, words: string])[];
   disabled?: boolean;
   onChange?: () => void;
@@ -146,7 +154,7 @@ export function SelectField(props: SelectProps) {
 
 interface CheckProps {
   label: string;
-  value: Signal<boolean>;
+  value: Bound<boolean>;
   hint?: string;
   disabled?: boolean;
   onChange?: () => void;
@@ -182,7 +190,7 @@ export function FormProblem({ problem, pointers = [] }: { problem: Problem | und
       {problem.detail !== "" && <p>{problem.detail}</p>}
       {rest.map((error) => (
         <p key={error.pointer}>
-          <code>{error.pointer}</code> {error.detail}
+          <code>{error.pointer}</code> {cleaned(error.detail)}
         </p>
       ))}
       {problem.hint !== "" && <p>{problem.hint}</p>}

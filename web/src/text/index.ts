@@ -6,4 +6,5 @@
 export * from "./en/alerts";
 export * from "./en/channels";
 export * from "./en/parts";
+export * from "./en/rules";
 export * from "./en/shell";
