@@ -14,10 +14,12 @@ import { match, path } from "../router";
 import { shell } from "../text";
 import { AlertPage } from "./alert/page";
 import { AlertsPage } from "./alerts/page";
+import { ChannelsPage } from "./channels/page";
 import { HostPage } from "./host/page";
 import { OverviewPage } from "./overview/page";
 import { RulesPage } from "./rules/page";
 import { RulePage } from "./rules/rule";
+import { SilencesPage } from "./silences/page";
 import { LoginPage } from "../shell/sign_in";
 
 export interface PageProps {
@@ -46,6 +48,8 @@ export const PAGES: readonly Page[] = [
   { path: "/alerts/:id", title: titles.alert, view: AlertPage },
   { path: "/rules", title: titles.rules, view: RulesPage, nav: { group: "alerts", icon: "rules" } },
   { path: "/rules/:name", title: titles.rule, view: RulePage },
+  { path: "/silences", title: titles.silences, view: SilencesPage, nav: { group: "alerts", icon: "silence" } },
+  { path: "/channels", title: titles.channels, view: ChannelsPage, nav: { group: "alerts", icon: "channels" } },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

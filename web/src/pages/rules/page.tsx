@@ -86,7 +86,7 @@ function columnsOf(fired: Map<string, number> | undefined): Column<Rule>[] {
         );
       },
     },
-    { id: "origin", title: words.columns.origin, sort: (rule) => rule.origin, cell: (rule) => words.origins[rule.origin] },
+    { id: "origin", title: words.columns.origin, sort: (rule) => rule.origin, cell: (rule) => <span class="muted">{words.origins[rule.origin]}</span> },
   ];
 }
 

@@ -45,7 +45,11 @@ function Existing({ name }: { name: string }) {
 /** What the draft holds of the rule: nothing but its name where it is as it came. */
 function sectionOf(rule: RuleDetail | undefined): Section {
   if (!rule) return FRESH;
-  return { ...(rule.config as Section | null), name: rule.name };
+  const section: Section = { ...(rule.config as Section | null), name: rule.name };
+  const given = section["levels"];
+  // The mildest first, as people write them; the agent sends them by the alphabet.
+  if (given) section["levels"] = Object.fromEntries(rule.levels.flatMap(({ severity, value }) => (severity in (given as Section) ? [[severity, value]] : [])));
+  return section;
 }
 
 /** Expression and levels as they would be in force. */

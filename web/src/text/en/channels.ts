@@ -35,7 +35,6 @@ export const channels = {
   enabled: "Enabled",
   settings: "All settings, as TOML",
   settingsHint: "Whatever the form above does not have; the example configuration explains every key.",
-  secretKept: "A secret that is shown as *** stays as it is.",
 } as const;
 
 export const deliveries = {
