@@ -85,7 +85,7 @@ function bodyOf(operation, where) {
 function argsOf(operation, where) {
   const parts = [parameters(operation, "path", where), parameters(operation, "query", where), bodyOf(operation, where)];
   const free = parts.every((part) => part.free);
-  const texts = [...parts.map((part) => part.text), "signal?: AbortSignal | undefined;"].filter((text) => text !== "");
+  const texts = [...parts.map((part) => part.text), "signal?: AbortSignal | undefined; quiet?: boolean | undefined;"].filter((text) => text !== "");
   return `[given${free ? "?" : ""}: { ${texts.join(" ")} }]`;
 }
 

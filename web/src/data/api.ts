@@ -69,6 +69,8 @@ interface Loose {
   query?: Record<string, string | number | boolean | readonly string[] | undefined>;
   body?: unknown;
   signal?: AbortSignal;
+  /** A refusal is the answer: nobody is asked who they are. */
+  quiet?: boolean;
 }
 
 /** The address of an operation, with its parameters filled in. */
@@ -115,7 +117,7 @@ export async function call(name: string, given: Loose = {}): Promise<unknown> {
     return await send(name, given);
   } catch (error) {
     const refused = error instanceof Problem && (error.status === 401 || (error.status === 403 && error.code === "forbidden"));
-    if (!refused || !mayAsk(!name.startsWith("GET ")) || !(await signIn(error.detail))) throw error;
+    if (!refused || given.quiet || !mayAsk(!name.startsWith("GET ")) || !(await signIn(error.detail))) throw error;
     return await send(name, given);
   }
 }

@@ -13,6 +13,7 @@ import uPlot from "uplot";
 import { latest, stack, type Value } from "../data/series";
 import { resetRange, setRange } from "../router";
 import { painted } from "../shell/theme";
+import { host } from "../text";
 import { clock, NOTHING } from "../text/units";
 import { DAY, HOUR, MINUTE, SECOND, zoomTo, type Window } from "../time/range";
 import { drawMarks, nearest } from "./marks";
@@ -274,7 +275,7 @@ export function Chart(props: ChartProps) {
         {props.plot.note !== undefined && <span class="muted">{props.plot.note}</span>}
         <time class="chart-at" ref={(element) => void (canvas.at = element)} />
         {props.resolution !== undefined && (
-          <span class="badge" title="Resolution of the samples behind this chart">
+          <span class="badge" title={host.resolution}>
             {props.resolution}
           </span>
         )}

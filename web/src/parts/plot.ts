@@ -50,6 +50,8 @@ export interface Mark {
   kind: "alert" | "breaker" | "failover" | "config";
   tone: Tone;
   text: string;
+  /** The page that says more. */
+  href?: string;
 }
 
 export const COLOURS = 8;

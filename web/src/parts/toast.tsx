@@ -1,6 +1,7 @@
 /** Results of what was done: a good one goes by itself, a refusal stays until it is dismissed. */
 
 import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 
 import type { Problem } from "../data/api";
 import { parts } from "../text";
@@ -34,10 +35,16 @@ export function toastProblem(problem: Problem): void {
   toast("bad", [problem.message, problem.hint].filter((text) => text !== "").join(". "));
 }
 
-/** Stands once in the shell. */
+/** Stands once in the shell. A popover that opens anew with each toast, so that it lies above an open dialog. */
 export function Toasts() {
+  const element = useRef<HTMLDivElement>(null);
+  const some = toasts.value.length > 0;
+  useEffect(() => {
+    element.current?.hidePopover();
+    if (some) element.current?.showPopover();
+  }, [toasts.value]);
   return (
-    <div class="toasts" role="status">
+    <div class="toasts" role="status" popover="manual" ref={element}>
       {toasts.value.map((one) => (
         <p key={one.number} class={`toast ${one.tone}`}>
           <Shape tone={one.tone} />

@@ -20,6 +20,7 @@ import { alerts as words, parts } from "../../text";
 import { plain } from "../../text/units";
 import { DeedDialog, type Asked, type Deed } from "./deeds";
 import { Flags, instanceOf, StateWord } from "./state";
+import { byWeight } from "./weight";
 
 const LIMIT = 100;
 const FILTERS = ["q", "state", "severity", "source", "acknowledged"] as const;
@@ -166,12 +167,6 @@ export function AlertsPage() {
       />
     </div>
   );
-}
-
-/** What needs somebody first: not yet dealt with, then by severity; the newest of the same. */
-export function byWeight(alerts: readonly Alert[]): Alert[] {
-  const dealt = (alert: Alert) => Number(alert.acknowledged || alert.silenced_by.length > 0 || alert.inhibited_by.length > 0);
-  return [...alerts].sort((a, b) => dealt(a) - dealt(b) || rankOf(b.severity_level) - rankOf(a.severity_level));
 }
 
 function Filters() {

@@ -51,7 +51,7 @@ export function ChannelsPage() {
             id: "channels",
             title: words.tabs.channels,
             count: list.value.value?.total,
-            body: () => <ChannelTable list={list} edit={(one) => (edited.value = one)} />,
+            body: () => <ChannelTable list={list} edit={(one) => void (edited.value = one)} />,
           },
           {
             id: "deliveries",

@@ -6,6 +6,7 @@ import { usePolled } from "../../data/poll";
 import { Meter, toneOfShare } from "../../parts/meter";
 import { ProblemCard } from "../../parts/problem";
 import { Pill } from "../../parts/status";
+import { host as words } from "../../text";
 import { bytes, NOTHING, percent } from "../../text/units";
 
 export function loadFilesystems(signal: AbortSignal): Promise<Filesystem[]> {
@@ -16,22 +17,22 @@ export function loadFilesystems(signal: AbortSignal): Promise<Filesystem[]> {
 export function Filesystems() {
   const rows = usePolled(loadFilesystems, 10_000);
   if (rows.error.value && !rows.value.value) {
-    return <ProblemCard error={rows.error.value} retry={rows.retry} what="The filesystems could not be loaded" />;
+    return <ProblemCard error={rows.error.value} retry={rows.retry} what={words.notFilesystems} />;
   }
   const list = rows.value.value;
   if (!list || list.length === 0) return null;
   return (
     <div class="card table-card">
-      <h3 id="filesystems-title">Filesystems</h3>
-              <table class="table" aria-labelledby="filesystems-title">
+      <h3 id="filesystems-title">{words.filesystems}</h3>
+        <table class="table" aria-labelledby="filesystems-title">
           <thead>
             <tr>
-              <th scope="col">Mounted at</th>
-              <th scope="col">Used</th>
-              <th scope="col" class="number broad">Free</th>
-              <th scope="col" class="number broad">Size</th>
-              <th scope="col" class="number broad">Inodes</th>
-              <th scope="col">State</th>
+              <th scope="col">{words.mounted}</th>
+              <th scope="col">{words.used}</th>
+              <th scope="col" class="number broad">{words.free}</th>
+              <th scope="col" class="number broad">{words.size}</th>
+              <th scope="col" class="number broad">{words.inodes}</th>
+              <th scope="col">{words.state}</th>
             </tr>
           </thead>
           <tbody>
@@ -46,14 +47,14 @@ export function Filesystems() {
 
 function Row({ row }: { row: Filesystem }) {
   const tone = row.ephemeral ? toneOfShare(row.usedShare, 101, 101) : toneOfShare(row.usedShare, 85, 95);
-  const also = row.also.length === 0 ? "" : `, also at ${row.also.join(", ")}`;
+  const also = row.also.length === 0 ? "" : words.alsoAt(row.also.join(", "));
   return (
     <tr>
       <th scope="row" title={`${row.mountpoint}${also}`}>
         <span class="strong cut">{row.mountpoint}</span>
         <span class="muted cut">
           {row.device} {row.type !== row.device && row.type}
-          {row.also.length > 0 && `, ${row.also.length} more`}
+          {row.also.length > 0 && words.more(row.also.length)}
         </span>
       </th>
       <td>
@@ -62,14 +63,14 @@ function Row({ row }: { row: Filesystem }) {
           <span class="figure">{percent(row.usedShare)}</span>
         </span>
         <span class="narrow muted">
-          {bytes(row.available)} free of {bytes(row.size)}
-          {row.inodeShare !== undefined && `, inodes ${percent(row.inodeShare)}`}
+          {words.freeOf(bytes(row.available), bytes(row.size))}
+          {row.inodeShare !== undefined && words.inodesUsed(percent(row.inodeShare))}
         </span>
       </td>
       <td class="number broad">{bytes(row.available)}</td>
       <td class="number broad">{bytes(row.size)}</td>
       <td class="number broad">{row.inodeShare === undefined ? NOTHING : percent(row.inodeShare)}</td>
-      <td>{row.stuck ? <Pill tone="bad">stuck</Pill> : row.readOnly ? <Pill tone="off">read-only</Pill> : <Pill tone="ok">ok</Pill>}</td>
+      <td>{row.stuck ? <Pill tone="bad">{words.stuck}</Pill> : row.readOnly ? <Pill tone="off">{words.readOnly}</Pill> : <Pill tone="ok">{words.ok}</Pill>}</td>
     </tr>
   );
 }

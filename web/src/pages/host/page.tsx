@@ -3,14 +3,18 @@
 import { useComputed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
+import { useMarks } from "../../data/marks";
 import { startFeed } from "../../data/feed";
 import { HOST_SELECTORS, hostSections } from "../../data/host_plots";
 import { system } from "../../data/live";
 import { times } from "../../data/series";
 import { interval } from "../../data/settings";
 import { Chart } from "../../parts/chart";
+import { MarkList } from "../../parts/mark_list";
 import { ProblemCard } from "../../parts/problem";
+import { Warnings } from "../../parts/warnings";
 import { range, resetRange } from "../../router";
+import { host as words } from "../../text";
 import { duration, step } from "../../text/units";
 import { summary } from "../../data/live";
 import { wordsOf } from "../../shell/range_picker";
@@ -30,12 +34,15 @@ export function HostPage() {
     const grid = feed.grid.value;
     return grid && { sections: hostSections(grid), times: times(grid), resolution: coarse(grid.resolutions) };
   });
+  const marks = useMarks(feed.window);
   const window = feed.window.value;
   const error = feed.error.value;
   return (
     <div class={`page${feed.loading.value && drawn.value ? " loading" : ""}`}>
       <Identity step={feed.grid.value?.step} />
-      {error && <ProblemCard error={error} retry={feed.retry} what="The history could not be loaded" />}
+      <Warnings texts={feed.warnings.value} />
+      <MarkList marks={marks.value} />
+      {error && <ProblemCard error={error} retry={feed.retry} what={words.notHistory} />}
       {!drawn.value && !error && <Skeleton />}
       {drawn.value?.sections.length === 0 && <NoHistory />}
       {drawn.value &&
@@ -51,6 +58,7 @@ export function HostPage() {
                   times={drawn.value?.times ?? []}
                   window={window}
                   resolution={drawn.value?.resolution}
+                  marks={marks.value}
                 />
               ))}
             </div>
@@ -65,8 +73,8 @@ export function HostPage() {
 
 /** The coarsest resolution in use, in words, when it is not raw. */
 function coarse(resolutions: readonly string[]): string | undefined {
-  if (resolutions.includes("1h")) return "1 h rows";
-  return resolutions.includes("1m") ? "1 min rows" : undefined;
+  if (resolutions.includes("1h")) return words.hourRows;
+  return resolutions.includes("1m") ? words.minuteRows : undefined;
 }
 
 function Identity({ step: shown }: { step: number | undefined }) {
@@ -74,18 +82,17 @@ function Identity({ step: shown }: { step: number | undefined }) {
   const up = summary.value?.uptime_seconds;
   return (
     <div class="identity">
-      <h1>Host</h1>
+      <h1>{words.title}</h1>
       {host && (
         <p>
-          {[host.os, `Linux ${host.kernel}`, host.arch, `${host.cpus} ${host.cpus === 1 ? "processor" : "processors"}`]
+          {[host.os, words.linux(host.kernel), host.arch, words.processors(host.cpus)]
             .filter((part) => part !== "")
             .join(" \u00b7 ")}
-          {up !== null && up !== undefined && ` \u00b7 up ${duration(up * 1000)}`}
+          {up !== null && up !== undefined && ` \u00b7 ${words.up(duration(up * 1000))}`}
         </p>
       )}
       <p class="identity-range">
-        {wordsOf(range.value)}
-        {shown !== undefined && `, one value per ${step(shown)}`}
+        {shown === undefined ? wordsOf(range.value) : words.perStep(wordsOf(range.value), step(shown))}
       </p>
     </div>
   );
@@ -98,7 +105,7 @@ function Skeleton() {
         <div key={i} class="card skeleton" />
       ))}
       <p class="visually-hidden" role="status">
-        Loading the history
+        {words.loading}
       </p>
     </div>
   );
@@ -107,11 +114,11 @@ function Skeleton() {
 function NoHistory() {
   return (
     <section class="card empty">
-      <h2>No samples in this time range</h2>
-      <p>The agent holds none: it did not run then, or the samples are older than it keeps them.</p>
+      <h2>{words.noneTitle}</h2>
+      <p>{words.noneText}</p>
       <p>
         <button type="button" class="button primary" onClick={resetRange}>
-          Back to the live range
+          {words.toLive}
         </button>
       </p>
     </section>

@@ -5,6 +5,7 @@ import { usePolled } from "../../data/poll";
 import { second } from "../../data/live";
 import type { Process } from "../../data/types";
 import { ProblemCard } from "../../parts/problem";
+import { host as words } from "../../text";
 import { age, bytes, percent } from "../../text/units";
 
 export function Processes() {
@@ -12,18 +13,18 @@ export function Processes() {
   if (top.error.value && !top.value.value) {
     // Before its first look the agent has nothing to tell.
     if (top.error.value.status === 404) return null;
-    return <ProblemCard error={top.error.value} retry={top.retry} what="The processes could not be loaded" />;
+    return <ProblemCard error={top.error.value} retry={top.retry} what={words.notProcesses} />;
   }
   const seen = top.value.value;
   if (!seen || (seen.by_cpu.length === 0 && seen.by_memory.length === 0)) return null;
   return (
     <section aria-labelledby="processes-title">
       <h2 id="processes-title">
-        Top processes <span class="muted">{age(second.value - Date.parse(seen.at))} ago</span>
+        {words.processes} <span class="muted">{words.ago(age(second.value - Date.parse(seen.at)))}</span>
       </h2>
       <div class="charts">
-        <List title="By CPU" rows={seen.by_cpu} />
-        <List title="By memory" rows={seen.by_memory} />
+        <List title={words.byCpu} rows={seen.by_cpu} />
+        <List title={words.byMemory} rows={seen.by_memory} />
       </div>
     </section>
   );
@@ -36,10 +37,10 @@ function List({ title, rows }: { title: string; rows: Process[] }) {
       <table class="table fixed" aria-label={title}>
         <thead>
           <tr>
-            <th scope="col">Name</th>
-            <th scope="col" class="number">PID</th>
-            <th scope="col" class="number">CPU</th>
-            <th scope="col" class="number">Memory</th>
+            <th scope="col">{words.name}</th>
+            <th scope="col" class="number">{words.pid}</th>
+            <th scope="col" class="number">{words.cpu}</th>
+            <th scope="col" class="number">{words.memory}</th>
           </tr>
         </thead>
         <tbody>

@@ -3,11 +3,15 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 
+import { call } from "../../data/api";
 import { system } from "../../data/live";
+import { usePolled } from "../../data/poll";
 import { dataDirectory } from "../../data/settings";
 import type { List, TargetStatus } from "../../data/types";
 import { Command } from "../../parts/command";
 import { Icon } from "../../parts/icon";
+import { href } from "../../router";
+import { overview as words } from "../../text";
 
 const KEY = "holdfast.token-read";
 
@@ -32,34 +36,43 @@ function remember(): void {
 }
 
 export function Checklist({ targets }: { targets: List<TargetStatus> | undefined }) {
-  if (!targets || !system.value) return null;
+  const channels = usePolled((signal) => call("GET /api/v1/monitoring/channels", { query: { limit: 1 }, signal }), 60_000);
+  if (!targets || !system.value || !channels.value.value) return null;
   const targetAdded = targets.total > 0;
-  if (tokenRead.value && targetAdded) return null;
-  const done = 1 + Number(tokenRead.value) + Number(targetAdded);
+  const channelAdded = channels.value.value.total > 0;
+  if (tokenRead.value && targetAdded && channelAdded) return null;
+  const done = 1 + Number(tokenRead.value) + Number(targetAdded) + Number(channelAdded);
   return (
     <section class="card checklist" aria-labelledby="checklist-title">
       <h2 id="checklist-title">
-        First steps <span class="muted">{done} of 3 done</span>
+        {words.steps} <span class="muted">{words.stepsDone(done, 4)}</span>
       </h2>
       <ol>
-        <Step done title="The agent runs">
+        <Step done title={words.runs}>
           <p class="muted">
-            Version {system.value.version} on {system.value.host.hostname}, {system.value.store.series} series.
+            {words.runsText(system.value.version, system.value.host.hostname, system.value.store.series)}
           </p>
         </Step>
-        <Step done={tokenRead.value} title="Read the admin token">
+        <Step done={tokenRead.value} title={words.token}>
           {!tokenRead.value && (
             <>
-              <p class="muted">Everything that changes something asks for it. Keep it where you keep passwords.</p>
-              <Command text={`sudo cat ${dataDirectory.value ?? "/var/lib/holdfast"}/admin.token`} label="command that shows the token" />
+              <p class="muted">{words.tokenText}</p>
+              <Command text={`sudo cat ${dataDirectory.value ?? "/var/lib/holdfast"}/admin.token`} label={words.tokenLabel} />
               <button type="button" class="button" onClick={remember}>
-                I have it
+                {words.haveIt}
               </button>
             </>
           )}
         </Step>
-        <Step done={targetAdded} title="Add the first target">
-          {!targetAdded && <p class="muted">A Postgres server or an object store: the tiles above show the lines.</p>}
+        <Step done={targetAdded} title={words.target}>
+          {!targetAdded && <p class="muted">{words.targetText}</p>}
+        </Step>
+        <Step done={channelAdded} title={words.channel}>
+          {!channelAdded && (
+            <p class="muted">
+              {words.channelText} <a href={href("/channels")}>{words.toChannels}</a>
+            </p>
+          )}
         </Step>
       </ol>
     </section>
@@ -75,7 +88,7 @@ function Step(props: { done: boolean; title: string; children?: ComponentChildre
       <div>
         <h3>
           {props.title}
-          <span class="visually-hidden">{props.done ? " (done)" : " (to do)"}</span>
+          <span class="visually-hidden">{` (${props.done ? words.done : words.toDo})`}</span>
         </h3>
         {props.children}
       </div>

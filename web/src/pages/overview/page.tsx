@@ -3,9 +3,11 @@
 import { call } from "../../data/api";
 import { changes } from "../../data/live";
 import { usePolled } from "../../data/poll";
+import { overview } from "../../text";
 import { loadFilesystems } from "../host/filesystems";
 import type { PageProps } from "../index";
 import { Checklist } from "./checklist";
+import { Firing } from "./firing";
 import { SelfCost } from "./self_cost";
 import { ServicesTile, TargetTile } from "./target_tile";
 import { HostTile, StorageTile } from "./tiles";
@@ -21,8 +23,9 @@ export function OverviewPage({ health }: PageProps) {
   const filesystems = usePolled(loadFilesystems, 15_000);
   return (
     <div class="page">
-      <h1 class="visually-hidden">Overview</h1>
+      <h1 class="visually-hidden">{overview.title}</h1>
       <Verdict health={health} targets={targets.value.value} />
+      <Firing />
       <div class="tiles">
         <HostTile />
         <StorageTile filesystems={filesystems} />

@@ -3,8 +3,10 @@
 import { useEffect } from "preact/hooks";
 
 import { refreshSystem, shown, system } from "../../data/live";
+import { overview as words } from "../../text";
 import { bytes, count, duration, NOTHING, percent } from "../../text/units";
 
+const names = words.agentFacts;
 const PERIOD = 10_000;
 
 export function SelfCost() {
@@ -18,17 +20,17 @@ export function SelfCost() {
   if (!now) return null;
   const share = now.self.cpu_percent;
   const facts: [string, string][] = [
-    ["CPU", share === null ? NOTHING : `${percent(share)} of a core`],
-    ["memory", bytes(now.self.rss_bytes)],
-    ["written", bytes(now.self.written_bytes_total)],
-    ["store", `${bytes(now.store.file_bytes)} of ${bytes(now.store.cap_bytes)}`],
-    ["series", count(now.store.series)],
-    ["up", duration(now.uptime_seconds * 1000)],
-    ["version", now.version],
+    [names.cpu, share === null || share === undefined ? NOTHING : words.ofCore(percent(share))],
+    [names.memory, bytes(now.self.rss_bytes)],
+    [names.written, bytes(now.self.written_bytes_total)],
+    [names.store, words.of(bytes(now.store.file_bytes), bytes(now.store.cap_bytes))],
+    [names.series, count(now.store.series)],
+    [names.up, duration(now.uptime_seconds * 1000)],
+    [names.version, now.version],
   ];
   return (
-    <section class="self" aria-label="Cost of the agent itself">
-      <h2>This agent</h2>
+    <section class="self" aria-label={words.agentLabel}>
+      <h2>{words.agent}</h2>
       <dl>
         {facts.map(([name, value]) => (
           <div key={name}>

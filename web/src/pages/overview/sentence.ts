@@ -1,5 +1,6 @@
 /** The state of everything in one sentence. */
 
+import { overview as words } from "../../text";
 import type { Component, Health, HealthAnswer } from "../../data/types";
 
 const RANK: Record<Health, number> = { unhealthy: 0, degraded: 1, unknown: 2, healthy: 3 };
@@ -21,7 +22,7 @@ export function troubled(components: readonly Component[]): Component[] {
 
 /** What is wrong with one part. */
 export function named(one: Component): string {
-  return one.message === "" ? `${one.name} is ${one.status}` : `${one.name}: ${one.message}`;
+  return one.message === "" ? words.isHealth(one.name, one.status) : `${one.name}: ${one.message}`;
 }
 
 /** The sentence. `targets` is the number of targets, when known. */
@@ -29,11 +30,11 @@ export function sentence(health: HealthAnswer, host: string, targets: number | u
   const bad = troubled(health.components).filter((one) => one.status !== "unknown");
   const first = bad[0];
   if (!first) {
-    if (health.status === "unknown") return `Too early to say how ${host} is.`;
-    if (targets === undefined) return `All is well with ${host}.`;
-    if (targets === 0) return `All is well with ${host}. No targets are watched yet.`;
-    return `All is well: ${host} and ${targets === 1 ? "its target" : `all ${targets} targets`} work as expected.`;
+    if (health.status === "unknown") return words.tooEarly(host);
+    if (targets === undefined) return words.well(host);
+    if (targets === 0) return words.wellAlone(host);
+    return words.wellAll(host, targets);
   }
   const more = bad.length - 1;
-  return `${named(first)}${more > 0 ? `, and ${more} more` : ""}`;
+  return more > 0 ? words.andMore(named(first), more) : named(first);
 }

@@ -7,6 +7,7 @@ import type { List, OutcomeClass, TargetStatus } from "../../data/types";
 import { Command } from "../../parts/command";
 import { ProblemCard } from "../../parts/problem";
 import { BREAKERS, OUTCOMES, Shape, type Tone } from "../../parts/status";
+import { overview as words, parts } from "../../text";
 import { age, latency, percent } from "../../text/units";
 import { Tile, worst } from "./tiles";
 
@@ -14,7 +15,7 @@ type TargetKind = "postgres" | "object_store";
 
 const KINDS: Record<TargetKind, { title: string; example: string }> = {
   postgres: {
-    title: "Postgres",
+    title: words.tiles.postgres,
     example: `[[target.postgres]]
 name = "pg1"
 host = "127.0.0.1"
@@ -22,7 +23,7 @@ user = "holdfast"
 password_file = "/etc/holdfast/pg1"`,
   },
   object_store: {
-    title: "Object store",
+    title: words.tiles.object_store,
     example: `[[target.object_store]]
 name = "backup-a"
 endpoint = "http://127.0.0.1:3900"
@@ -52,19 +53,19 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
   const error = targets.error.value;
   if (!all) {
     return (
-      <Tile title={title} tone="off" word={error ? "unknown" : "waiting"}>
-        {error && <ProblemCard error={error} retry={targets.retry} what="Not loaded" />}
+      <Tile title={title} tone="off" word={error ? words.unknown : words.waiting}>
+        {error && <ProblemCard error={error} retry={targets.retry} what={words.notLoaded} />}
       </Tile>
     );
   }
   const mine = all.items.filter((one) => one.kind === kind);
   if (mine.length === 0) {
     return (
-      <Tile title={title} tone="off" word="none yet">
+      <Tile title={title} tone="off" word={words.noneYet}>
         <p class="muted tile-text">
-          Add lines like these to <code>{configFile.value ?? "/etc/holdfast/holdfast.toml"}</code> and reload the agent (SIGHUP), or restart it:
+          {words.addTo} <code>{configFile.value ?? "/etc/holdfast/holdfast.toml"}</code> {words.addThen}
         </p>
-        <Command text={example} label={`configuration of a target, ${title}`} />
+        <Command text={example} label={words.exampleLabel(title)} />
       </Tile>
     );
   }
@@ -74,15 +75,15 @@ export function TargetTile({ kind, targets }: { kind: TargetKind; targets: Resou
 /** What is neither a database nor a bucket; nothing where there is none of it. */
 export function ServicesTile({ targets }: { targets: Resource<List<TargetStatus>> }) {
   const others = (targets.value.value?.items ?? []).filter((one) => !(one.kind in KINDS));
-  return others.length === 0 ? null : <Entries title="Services" targets={others} wide />;
+  return others.length === 0 ? null : <Entries title={words.tiles.services} targets={others} wide />;
 }
 
 function Entries({ title, targets, wide = false }: { title: string; targets: readonly TargetStatus[]; wide?: boolean }) {
   const tone = worst(targets.map(toneOf));
   const failing = targets.filter((one) => toneOf(one) === "bad" || toneOf(one) === "warn").length;
-  const well = targets.every((one) => !one.enabled) ? "switched off" : tone === "off" ? "waiting" : "ok";
+  const well = targets.every((one) => !one.enabled) ? words.off : tone === "off" ? words.waiting : words.ok;
   return (
-    <Tile title={title} tone={tone} wide={wide} word={failing === 0 ? well : `${failing} of ${targets.length} in trouble`}>
+    <Tile title={title} tone={tone} wide={wide} word={failing === 0 ? well : words.trouble(failing, targets.length)}>
       <ul class="targets">
         {targets.map((one) => (
           <Entry key={one.name} target={one} />
@@ -99,7 +100,7 @@ function Entry({ target }: { target: TargetStatus }) {
   const outcome = !target.class || !target.enabled ? undefined : OUTCOMES[target.class];
   const problem = target.enabled ? trouble(target) : undefined;
   const breaker = target.breaker === "closed" ? undefined : BREAKERS[target.breaker];
-  const since = !target.since ? "" : ` for ${age(now - Date.parse(target.since))}`;
+  const since = target.since && age(now - Date.parse(target.since));
   return (
     <li data-target={target.name}>
       <div class="target-head">
@@ -108,7 +109,7 @@ function Entry({ target }: { target: TargetStatus }) {
           {target.name}
         </span>
         <span class="target-state" title={outcome?.meaning ?? ""}>
-          {outcome ? `${outcome.word}${since}` : target.enabled ? "first check to come" : "switched off"}
+          {outcome ? (since ? words.since(outcome.word, since) : outcome.word) : target.enabled ? words.firstCheck : words.off}
         </span>
       </div>
       <p class="muted cut" title={target.address}>
@@ -121,20 +122,20 @@ function Entry({ target }: { target: TargetStatus }) {
       )}
       <dl class="target-figures">
         <div>
-          <dt>p50</dt>
+          <dt>{words.figures.p50}</dt>
           <dd class="figure">{latency(target.p50_ms)}</dd>
         </div>
         <div>
-          <dt>p95</dt>
+          <dt>{words.figures.p95}</dt>
           <dd class="figure">{latency(target.p95_ms)}</dd>
         </div>
         <div>
-          <dt>failed</dt>
+          <dt>{words.figures.failed}</dt>
           <dd class="figure">{percent(target.probes === 0 ? undefined : 100 * target.error_share)}</dd>
         </div>
         <div>
-          <dt>checked</dt>
-          <dd class="figure">{target.last ? `${age(now - Date.parse(target.last.at))} ago` : "not yet"}</dd>
+          <dt>{words.figures.checked}</dt>
+          <dd class="figure">{target.last ? parts.ago(age(now - Date.parse(target.last.at))) : words.notYet}</dd>
         </div>
       </dl>
       {problem !== undefined && <p class="target-problem">{problem}</p>}

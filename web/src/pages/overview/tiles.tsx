@@ -10,6 +10,7 @@ import { Meter, toneOfShare } from "../../parts/meter";
 import { ProblemCard } from "../../parts/problem";
 import { Pill, type Tone } from "../../parts/status";
 import { href } from "../../router";
+import { overview as words } from "../../text";
 import { bytes, celsius, duration, NOTHING, percent, plain } from "../../text/units";
 
 export function Tile(props: {
@@ -50,7 +51,8 @@ export function Row(props: { label: string; value: string; detail?: string; shar
   );
 }
 
-const WORDS: Record<Tone, string> = { ok: "ok", warn: "busy", bad: "overloaded", off: "waiting" };
+const WORDS: Record<Tone, string> = words.tones;
+const rows = words.rows;
 const RANKS: readonly Tone[] = ["bad", "warn", "ok", "off"];
 
 export function worst(tones: readonly Tone[]): Tone {
@@ -69,9 +71,9 @@ function steady(figure: (one: HostSummary) => number | null | undefined): number
 /** The kind of waiting that is worst, and its share of time. */
 function worstPressure(): { name: string; share: number } | undefined {
   const known = [
-    { name: "CPU", share: steady((one) => one.pressure_cpu_percent) },
-    { name: "I/O", share: steady((one) => one.pressure_io_percent) },
-    { name: "memory", share: steady((one) => one.pressure_memory_percent) },
+    { name: words.pressures.cpu, share: steady((one) => one.pressure_cpu_percent) },
+    { name: words.pressures.io, share: steady((one) => one.pressure_io_percent) },
+    { name: words.pressures.memory, share: steady((one) => one.pressure_memory_percent) },
   ].flatMap(({ name, share }) => (share === undefined ? [] : [{ name, share }]));
   return known.sort((a, b) => b.share - a.share)[0];
 }
@@ -84,16 +86,16 @@ export function HostTile() {
   const memory = toneOfShare(now?.memory_usage_percent, 85, 95);
   const loadShare = now?.load1 != null && processors ? (100 * now.load1) / processors : undefined;
   const load = toneOfShare(loadShare, 150, 400);
-  const waiting = toneOfShare(pressure?.share, 40, pressure?.name === "CPU" ? BUSY_IS_NOT_BAD : 70);
+  const waiting = toneOfShare(pressure?.share, 40, pressure?.name === words.pressures.cpu ? BUSY_IS_NOT_BAD : 70);
   const tone = now ? worst([cpu, memory, load, waiting]) : "off";
-  const used = now?.memory_used_bytes == null ? undefined : `${bytes(now.memory_used_bytes)} of ${bytes(now.memory_total_bytes)}`;
+  const used = now?.memory_used_bytes == null ? undefined : words.of(bytes(now.memory_used_bytes), bytes(now.memory_total_bytes));
   return (
-    <Tile title="Host" tone={tone} word={WORDS[tone]} link="/host">
+    <Tile title={words.tiles.host} tone={tone} word={WORDS[tone]} link="/host">
       <dl class="rows">
-        <Row id="cpu" label="CPU" value={percent(now?.cpu_usage_percent)} share={now?.cpu_usage_percent ?? 0} tone={cpu} />
+        <Row id="cpu" label={rows.cpu} value={percent(now?.cpu_usage_percent)} share={now?.cpu_usage_percent ?? 0} tone={cpu} />
         <Row
           id="memory"
-          label="Memory"
+          label={rows.memory}
           value={percent(now?.memory_usage_percent)}
           {...(used === undefined ? {} : { detail: used })}
           share={now?.memory_usage_percent ?? 0}
@@ -101,19 +103,19 @@ export function HostTile() {
         />
         <Row
           id="load"
-          label="Load"
+          label={rows.load}
           value={plain(now?.load1)}
           detail={now ? `${plain(now.load5)}, ${plain(now.load15)}` : ""}
           share={loadShare ?? 0}
           tone={load}
         />
         {pressure && (
-          <Row id="pressure" label="Pressure" value={percent(pressure.share)} detail={pressure.name} share={pressure.share} tone={waiting} />
+          <Row id="pressure" label={rows.pressure} value={percent(pressure.share)} detail={pressure.name} share={pressure.share} tone={waiting} />
         )}
         {now?.temperature_celsius_max != null && (
-          <Row id="temperature" label="Hottest" value={celsius(now.temperature_celsius_max)} />
+          <Row id="temperature" label={rows.hottest} value={celsius(now.temperature_celsius_max)} />
         )}
-        {now?.uptime_seconds != null && <Row id="uptime" label="Uptime" value={duration(now.uptime_seconds * 1000)} />}
+        {now?.uptime_seconds != null && <Row id="uptime" label={rows.uptime} value={duration(now.uptime_seconds * 1000)} />}
       </dl>
     </Tile>
   );
@@ -126,44 +128,44 @@ export function StorageTile({ filesystems }: { filesystems: Resource<Filesystem[
   const stuck = list?.filter((one) => one.stuck) ?? [];
   const readOnly = list?.filter((one) => one.readOnly && !one.ephemeral) ?? [];
   const tone = stuck.length > 0 ? "bad" : list ? toneOfShare(full?.usedShare, 85, 95) : "off";
-  const word = stuck.length > 0 ? "stuck" : ({ ok: "ok", warn: "filling up", bad: "almost full", off: "waiting" } as const)[tone];
+  const word = stuck.length > 0 ? words.stuck : words.storageTones[tone];
   if (filesystems.error.value && !list) {
     return (
-      <Tile title="Storage" tone="off" word="unknown">
-        <ProblemCard error={filesystems.error.value} retry={filesystems.retry} what="Not loaded" />
+      <Tile title={words.tiles.storage} tone="off" word={words.unknown}>
+        <ProblemCard error={filesystems.error.value} retry={filesystems.retry} what={words.notLoaded} />
       </Tile>
     );
   }
   return (
-    <Tile title="Storage" tone={tone} word={word} link="/host">
+    <Tile title={words.tiles.storage} tone={tone} word={word} link="/host">
       <dl class="rows">
         <Row
-          label="Fullest"
+          label={rows.fullest}
           value={percent(full?.usedShare)}
           {...(full ? { detail: full.mountpoint } : {})}
           share={full?.usedShare ?? 0}
           tone={toneOfShare(full?.usedShare, 85, 95)}
         />
         <Row
-          label="In all"
+          label={rows.all}
           value={bytes(now?.disk_used_bytes)}
-          detail={now?.disk_total_bytes == null ? "" : `of ${bytes(now.disk_total_bytes)}`}
+          detail={now?.disk_total_bytes == null ? "" : words.ofAll(bytes(now.disk_total_bytes))}
           share={now?.disk_usage_percent ?? 0}
           tone={toneOfShare(now?.disk_usage_percent, 85, 95)}
         />
         <Row
-          label="Inodes"
+          label={rows.inodes}
           value={percent(full?.inodeShare)}
-          {...(full ? { detail: `on ${full.mountpoint}` } : {})}
+          {...(full ? { detail: words.on(full.mountpoint) } : {})}
           share={full?.inodeShare ?? 0}
           tone={toneOfShare(full?.inodeShare, 85, 95)}
         />
         <Row
-          label="Mounts"
+          label={rows.mounts}
           value={list ? String(list.filter((one) => !one.ephemeral).length) : NOTHING}
           detail={[
-            stuck.length > 0 ? `${stuck.length} stuck` : "",
-            readOnly.length > 0 ? `${readOnly.length} read-only` : "",
+            stuck.length > 0 ? words.counted(stuck.length, words.stuck) : "",
+            readOnly.length > 0 ? words.counted(readOnly.length, words.readOnly) : "",
           ]
             .filter((part) => part !== "")
             .join(", ")}

@@ -13,6 +13,7 @@ import { ProblemCard } from "../../parts/problem";
 import { Sparkline, type Spark } from "../../parts/sparkline";
 import { href, range } from "../../router";
 import { wordsOf } from "../../shell/range_picker";
+import { overview as words } from "../../text";
 import { bytesPerSecond, percent } from "../../text/units";
 
 const SELECTORS = [
@@ -25,6 +26,7 @@ const SELECTORS = [
   "node_disk_written_bytes_total",
 ];
 const POINTS = 180;
+const names = words.trendWords;
 
 interface Trend {
   id: string;
@@ -47,12 +49,12 @@ function trendsOf(grid: Grid): Trend[] {
   const index = new Index(grid);
   const trends: Trend[] = [];
   const busy = cpuBusy(index);
-  if (busy) trends.push({ id: "cpu", title: "CPU", lines: [{ values: busy, colour: 1 }], ceiling: 100 });
+  if (busy) trends.push({ id: "cpu", title: words.trend.cpu, lines: [{ values: busy, colour: 1 }], ceiling: 100 });
   const all = index.first("node_memory_MemTotal_bytes");
   const available = index.first("node_memory_MemAvailable_bytes");
   if (all && available) {
     const used = zip([all.values, available.values], (whole, left) => (100 * (whole - left)) / whole);
-    trends.push({ id: "memory", title: "Memory", lines: [{ values: gauge(used), colour: 1 }], ceiling: 100 });
+    trends.push({ id: "memory", title: words.trend.memory, lines: [{ values: gauge(used), colour: 1 }], ceiling: 100 });
   }
   const pair = (id: string, title: string, first: Value[], second: Value[], reach: number) => {
     if (![...first, ...second].some((value) => value !== null)) return;
@@ -60,8 +62,8 @@ function trendsOf(grid: Grid): Trend[] {
   };
   const link = (way: string) => total(index, `node_network_${way}_bytes_total`, isRealLink);
   const disk = (way: string) => total(index, `node_disk_${way}_bytes_total`, isRealDisk);
-  pair("network", "Network", link("receive"), link("transmit"), 16 * 1024);
-  pair("disk", "Disk", disk("read"), disk("written"), 64 * 1024);
+  pair("network", words.trend.network, link("receive"), link("transmit"), 16 * 1024);
+  pair("disk", words.trend.disk, disk("read"), disk("written"), 64 * 1024);
   return trends;
 }
 
@@ -70,11 +72,11 @@ export function Trends() {
   useEffect(() => feed.stop, []);
   const trends = useComputed(() => feed.grid.value && trendsOf(feed.grid.value));
   const error = feed.error.value;
-  if (error && !trends.value) return <ProblemCard error={error} retry={feed.retry} what="The trends could not be loaded" />;
+  if (error && !trends.value) return <ProblemCard error={error} retry={feed.retry} what={words.notTrends} />;
   return (
     <section aria-labelledby="trends-title">
       <h2 id="trends-title">
-        Trends <span class="muted">{wordsOf(range.value)}</span>
+        {words.trends} <span class="muted">{wordsOf(range.value)}</span>
       </h2>
       <div class="trends">
         {trends.value?.map((trend) => (
@@ -98,17 +100,17 @@ function Figures({ id }: { id: string }) {
   const now = summary.value;
   const cells: [string, string][] =
     id === "cpu"
-      ? [["busy", percent(now?.cpu_usage_percent)]]
+      ? [[names.busy, percent(now?.cpu_usage_percent)]]
       : id === "memory"
-        ? [["used", percent(now?.memory_usage_percent)]]
+        ? [[names.used, percent(now?.memory_usage_percent)]]
         : id === "network"
           ? [
-              ["in", bytesPerSecond(now?.network_receive_bytes_per_second)],
-              ["out", bytesPerSecond(now?.network_transmit_bytes_per_second)],
+              [names.in, bytesPerSecond(now?.network_receive_bytes_per_second)],
+              [names.out, bytesPerSecond(now?.network_transmit_bytes_per_second)],
             ]
           : [
-              ["read", bytesPerSecond(now?.disk_read_bytes_per_second)],
-              ["written", bytesPerSecond(now?.disk_written_bytes_per_second)],
+              [names.read, bytesPerSecond(now?.disk_read_bytes_per_second)],
+              [names.written, bytesPerSecond(now?.disk_written_bytes_per_second)],
             ];
   return (
     <dl class="trend-figures">

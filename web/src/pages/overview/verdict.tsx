@@ -5,6 +5,7 @@ import type { Resource } from "../../data/poll";
 import type { HealthAnswer, List, TargetStatus } from "../../data/types";
 import { ProblemCard } from "../../parts/problem";
 import { Shape, TONE_OF_HEALTH } from "../../parts/status";
+import { overview as words } from "../../text";
 import { age } from "../../text/units";
 import { named, sentence, troubled } from "./sentence";
 
@@ -13,15 +14,15 @@ export function Verdict({ health, targets }: { health: Resource<HealthAnswer>; t
   const error = health.error.value;
   if (!answer) {
     return error ? (
-      <ProblemCard error={error} retry={health.retry} what="The health could not be asked for" />
+      <ProblemCard error={error} retry={health.retry} what={words.notHealth} />
     ) : (
-      <section class="verdict card skeleton" aria-busy="true" aria-label="Health" />
+      <section class="verdict card skeleton" aria-busy="true" aria-label={words.health} />
     );
   }
   const tone = TONE_OF_HEALTH[answer.status];
   const rest = troubled(answer.components).slice(1, 6);
   return (
-    <section class={`verdict card ${tone}`} aria-label="Health">
+    <section class={`verdict card ${tone}`} aria-label={words.health}>
       <Shape tone={tone} size={18} />
       <div class="verdict-text">
         <p class="sentence">
@@ -39,7 +40,7 @@ export function Verdict({ health, targets }: { health: Resource<HealthAnswer>; t
         )}
       </div>
       <p class="verdict-foot muted">
-        {answer.components.length} parts checked {age(second.value - Date.parse(answer.timestamp))} ago
+        {words.checked(answer.components.length, age(second.value - Date.parse(answer.timestamp)))}
       </p>
     </section>
   );

@@ -11,10 +11,12 @@ import { SeverityPill } from "../../parts/severity";
 import { Warnings } from "../../parts/warnings";
 import { Clock } from "../../parts/when";
 import { rule as words } from "../../text";
-import { count, duration } from "../../text/units";
+import { duration } from "../../text/units";
 import { labelsText } from "./now";
 
 const ROWS = 20;
+
+const whole = (value: number) => value.toLocaleString("en");
 
 export function ReplayPart({ section }: { section: () => Record<string, Json> }) {
   const span = useSignal("7d");
@@ -43,12 +45,12 @@ export function ReplayPart({ section }: { section: () => Record<string, Json> })
 function Result({ replay }: { replay: Replay }) {
   const { totals } = replay;
   const figures: [string, string][] = [
-    [count(totals.firings), words.firings],
-    [count(totals.flaps), words.flaps],
-    [count(replay.notifications_total), words.notifications],
+    [whole(totals.firings), words.firings],
+    [whole(totals.flaps), words.flaps],
+    [whole(replay.notifications_total), words.notifications],
     [duration(totals.firing_seconds * 1000), words.firingTime],
   ];
-  if (totals.nodata > 0) figures.push([count(totals.nodata), words.nodata]);
+  if (totals.nodata > 0) figures.push([whole(totals.nodata), words.nodata]);
   return (
     <>
       <dl class="figures">
@@ -60,7 +62,7 @@ function Result({ replay }: { replay: Replay }) {
         ))}
       </dl>
       <p class="muted small">
-        {replay.samples === 0 ? words.noHistory : words.judged(count(replay.samples), count(replay.steps))}
+        {replay.samples === 0 ? words.noHistory : words.judged(whole(replay.samples), whole(replay.steps))}
         {replay.widened && ` ${words.widened(replay.step)}`}
       </p>
       <Warnings texts={replay.warnings} />

@@ -34,7 +34,7 @@ export const channels = {
   nameHint: "Lower-case letters, digits, _ and -.",
   enabled: "Enabled",
   settings: "All settings, as TOML",
-  settingsHint: "Whatever the form above does not have; the example configuration explains every key.",
+  settingsHint: "Whatever the fields do not have; the example configuration explains every key.",
 } as const;
 
 export const deliveries = {

@@ -91,7 +91,7 @@ export const rule = {
   quiet: "It would not have fired.",
   noHistory: "There is no history of what the rule asks for.",
   widened: (step: string) => `Evaluated every ${step} here: what was shorter may be missed.`,
-  judged: (samples: string, steps: string) => `${samples} values judged in ${steps} evaluations`,
+  judged: (samples: string, steps: string) => `${samples} values judged in ${steps} evaluations.`,
   episodes: "When it would have fired",
   episodesMore: (count: number) => `${count} more are left out.`,
   lasted: "Lasted",
