@@ -12,7 +12,7 @@ import { DeedDialog, type Asked } from "../alerts/deeds";
 import { instanceOf } from "../alerts/state";
 import { byWeight } from "../alerts/weight";
 
-const MOST = 6;
+const MOST = 5;
 
 export function Firing() {
   const asked = useSignal<Asked | undefined>(undefined);
