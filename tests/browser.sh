@@ -22,4 +22,4 @@ while read -r word value; do
     esac
 done <"$folder/said"
 [ -n "$url" ] || { cat "$folder/log" >&2; exit 1; }
-HOLDFAST_URL=$url npm --prefix web run --silent test:browser -- "${1:-$folder/shots}"
+HOLDFAST_URL=$url HOLDFAST_TOKEN_FILE=$folder/data/admin.token npm --prefix web run --silent test:browser -- "${1:-$folder/shots}"

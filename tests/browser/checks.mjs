@@ -14,8 +14,10 @@ export function watch(page, base) {
   const foreign = [];
   page.on("console", (message) => {
     // An agent whose target is down answers health with 503, and the browser notes that.
-    const answer = message.location().url.endsWith("/api/v1/health") && message.text().includes("status of 503");
-    if ((message.type() === "error" || message.type() === "warning") && !answer) errors.push(message.text());
+    const health = message.location().url.endsWith("/api/v1/health") && message.text().includes("status of 503");
+    // One that keeps no sessions says so, and the page goes on with the token itself.
+    const session = message.location().url.endsWith("/api/v1/session") && message.text().includes("status of 404");
+    if ((message.type() === "error" || message.type() === "warning") && !health && !session) errors.push(message.text());
   });
   page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
   page.on("request", (request) => {

@@ -1,28 +1,33 @@
 /**
  * Drives the page of a running agent in a real headless browser.
  *
- *     HOLDFAST_URL=http://127.0.0.1:3003 npm --prefix web run test:browser -- [DIRECTORY]
+ *     HOLDFAST_URL=http://127.0.0.1:3003 HOLDFAST_TOKEN_FILE=/var/lib/holdfast/admin.token \
+ *         npm --prefix web run test:browser -- [DIRECTORY]
  *
+ * It makes alerts, a rule, a channel and a silence: not for an agent that is in use.
  * Screenshots go to DIRECTORY (default: none are kept). HOLDFAST_CHROMIUM names another
  * browser than /usr/bin/chromium. Nothing here waits for a time: every wait is for a
  * condition, with one deadline.
  */
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
+import { alerting } from "./alerting.mjs";
 import { axeIsClean, fitsTheWidth, liveWords, shown, watch } from "./checks.mjs";
 
 const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
 const base = process.env.HOLDFAST_URL?.replace(/\/+$/, "");
-if (!base) {
-  console.error("set HOLDFAST_URL to the agent's address, e.g. http://127.0.0.1:3003");
+const tokenFile = process.env.HOLDFAST_TOKEN_FILE;
+if (!base || !tokenFile) {
+  console.error("set HOLDFAST_URL to the agent's address, e.g. http://127.0.0.1:3003, and HOLDFAST_TOKEN_FILE to its admin.token");
   process.exit(2);
 }
+const token = readFileSync(tokenFile, "utf8").trim();
 const shots = process.argv[2];
 if (shots) mkdirSync(shots, { recursive: true });
 
@@ -32,6 +37,14 @@ const NARROW = { width: 360, height: 740 };
 const PAGES = [
   { name: "overview", path: "/ui/", ready: "[data-trend=cpu]", moving: "[data-tile=Host] dl" },
   { name: "host", path: "/ui/host?from=now-5m&to=now", ready: "[data-chart=cpu] canvas", moving: "[data-chart=cpu] .legend" },
+  { name: "alerts", path: "/ui/alerts", ready: "main .card" },
+  { name: "rules", path: "/ui/rules", ready: "[data-key=high_cpu]" },
+  { name: "rule", path: "/ui/rules/high_cpu", ready: "[data-chart=course]" },
+  { name: "new-rule", path: "/ui/rules/new", ready: "main textarea" },
+  { name: "silences", path: "/ui/silences", ready: "main .card" },
+  { name: "channels", path: "/ui/channels", ready: "main [role=tabpanel] .card" },
+  { name: "deliveries", path: "/ui/channels?tab=deliveries", ready: "main [role=tabpanel] .card" },
+  { name: "login", path: "/ui/login", ready: "main form" },
 ];
 
 const browser = await chromium.launch({
@@ -88,6 +101,7 @@ for (const target of PAGES) {
       });
     }
   }
+  if (!target.moving) continue;
   await check(`${target.name}: values move`, {}, async (page) => {
     await open(page, target);
     await textChanges(page, target.moving);
@@ -235,11 +249,52 @@ await check("errors: title, detail, trace id, try again", {}, async (page, seen)
   await page.waitForSelector(host.ready);
 });
 
+await check("menu of a narrow window", { viewport: NARROW }, async (page) => {
+  await open(page, overview);
+  await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("dialog").getByRole("link", { name: "Channels" }).waitFor();
+  await axeIsClean(page, require);
+  await page.getByRole("dialog").getByRole("link", { name: "Channels" }).click();
+  await page.waitForURL(/\/ui\/channels$/);
+  assert.equal(await page.getByRole("dialog").count(), 0, "a chosen page closes the menu");
+});
+
+await check("palette: by key, by name, by arrow", {}, async (page) => {
+  await open(page, overview);
+  await page.keyboard.press("/");
+  await page.getByRole("combobox").waitFor();
+  await axeIsClean(page, require);
+  await page.keyboard.type("sil");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/ui\/silences$/);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("e");
+  const first = await page.getByRole("option").first().textContent();
+  await page.keyboard.press("ArrowDown");
+  assert.notEqual(await page.locator("[role=option][aria-selected=true]").textContent(), first);
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.querySelector("dialog[open]") === null);
+});
+
+await check("high contrast is kept", {}, async (page) => {
+  await open(page, overview);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("contrast");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("html[data-contrast=more]");
+  await page.reload();
+  await page.waitForSelector("html[data-contrast=more]");
+  await page.waitForSelector(overview.ready);
+  await axeIsClean(page, require);
+});
+
 await check("a path without a page says so", {}, async (page) => {
   await page.goto(`${base}/ui/nowhere`);
   await page.getByRole("link", { name: "Go to the overview" }).click();
   await page.waitForSelector(overview.ready);
 });
+
+await alerting({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
 
 await browser.close();
 console.log(failures === 0 ? "all well" : `${failures} failed`);
