@@ -54,38 +54,6 @@ function fail(message) {
   process.exit(1);
 }
 
-/**
- * The charts use lines and their own time labels. What uPlot offers besides hangs on the
- * object that it exports; without those lines the bundler can leave it out.
- */
-const LEAN = [
-  [/uPlot\.assign = assign;[\s\S]*$/, "uPlot.pxRatio = pxRatio; uPlot.sync = _sync; export { uPlot as default };"],
-  ["const showLegend = legend.show;", "const showLegend = false;"],
-  ["legend.show && legend.live && shouldSetLegend", "false"],
-  ["const _timeAxisVals   = timeAxisVals(_tzDate, timeAxisStamps((ms == 1 ? _timeAxisStampsMs : _timeAxisStampsS), _fmtDate));", "const _timeAxisVals = numAxisVals;"],
-  ["const _timeSeriesVal  = timeSeriesVal(_tzDate, timeSeriesStamp(_timeSeriesStamp, _fmtDate));", "const _timeSeriesVal = numSeriesVal;"],
-  ["isStr(sv) ? timeSeriesVal(_tzDate, timeSeriesStamp(sv, _fmtDate)) : sv || _timeSeriesVal", "sv || _timeSeriesVal"],
-  ["timeAxisVals(_tzDate, timeAxisStamps(av, _fmtDate))", "av"],
-  ["timeAxisVal(_tzDate, av)", "av"],
-  ["const _fmtDate = (opts.fmtDate || fmtDate);", ""],
-  [/const _timeAxisStamps = \[[\s\S]*?\n\t\];/, "const _timeAxisStamps = 0;"],
-];
-
-const lean = {
-  name: "lean-charts",
-  setup(build) {
-    build.onLoad({ filter: /uPlot\.esm\.js$/ }, async ({ path }) => {
-      let contents = await readFile(path, "utf8");
-      for (const [from, to] of LEAN) {
-        const next = contents.replace(from, to);
-        if (next === contents) fail(`${path} is not the chart library that was expected: no ${from}`);
-        contents = next;
-      }
-      return { contents, loader: "js" };
-    });
-  },
-};
-
 async function bundle() {
   const { build } = await import("esbuild");
   const result = await build({
@@ -99,7 +67,6 @@ async function bundle() {
     jsxImportSource: "preact",
     charset: "ascii",
     legalComments: "none",
-    plugins: [lean],
     define: { "process.env.NODE_ENV": '"production"' },
     outdir: "out",
     write: false,

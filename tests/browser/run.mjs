@@ -162,7 +162,7 @@ await check("range: presets, links, drag zooms all, double click resets", {}, as
   await page.goBack();
   await page.waitForSelector(host.ready);
 
-  const plot = await page.locator("[data-chart=cpu] .u-over").boundingBox();
+  const plot = await page.locator("[data-chart=cpu] .plot-over").boundingBox();
   assert.ok(plot);
   const y = plot.y + plot.height / 2;
   // The newest quarter, to its very end: a young agent has no samples elsewhere.
@@ -176,7 +176,7 @@ await check("range: presets, links, drag zooms all, double click resets", {}, as
   assert.ok(Math.abs(width - 936_000) < 90_000, `a quarter of an hour was marked, got ${width} ms`);
   await liveWords(page, /^fixed range$/);
   await page.waitForSelector(host.ready);
-  await page.dblclick("[data-chart=cpu] .u-over");
+  await page.dblclick("[data-chart=cpu] .plot-over");
   await page.waitForURL(/from=now-1h/);
 });
 

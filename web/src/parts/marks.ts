@@ -1,7 +1,5 @@
 /** Marks of a chart: a thin line across where something happened, its kind as a shape on top. */
 
-import type uPlot from "uplot";
-
 import type { Window } from "../time/range";
 import type { Mark } from "./plot";
 
@@ -43,24 +41,29 @@ function shape(to: CanvasRenderingContext2D, kind: Mark["kind"], x: number, y: n
 
 const INK: Record<Mark["tone"], string> = { ok: "--ok", warn: "--warn-mark", bad: "--bad", off: "--ink-soft" };
 
-export function drawMarks(chart: uPlot, marks: readonly Mark[], colour: (name: string) => string): void {
-  const { ctx: to, bbox } = chart;
-  const ratio = devicePixelRatio;
+export function drawMarks(
+  to: CanvasRenderingContext2D,
+  marks: readonly Mark[],
+  place: (at: number) => number,
+  [left, right]: [number, number],
+  [top, bottom]: [number, number],
+  colour: (name: string) => string,
+): void {
   to.save();
-  to.lineWidth = ratio;
+  to.lineWidth = 1;
   for (const mark of marks.slice(-MOST)) {
-    const x = Math.round(chart.valToPos(mark.at, "x", true)) + 0.5;
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    const x = Math.round(place(mark.at)) + 0.5;
+    if (x < left || x > right) continue;
     to.strokeStyle = to.fillStyle = colour(INK[mark.tone]);
     to.globalAlpha = 0.55;
-    to.setLineDash([3 * ratio, 3 * ratio]);
+    to.setLineDash([3, 3]);
     to.beginPath();
-    to.moveTo(x, bbox.top);
-    to.lineTo(x, bbox.top + bbox.height);
+    to.moveTo(x, top);
+    to.lineTo(x, bottom);
     to.stroke();
     to.globalAlpha = 1;
     to.setLineDash([]);
-    shape(to, mark.kind, x, bbox.top + 4 * ratio, 3.5 * ratio);
+    shape(to, mark.kind, x, top, 3.5);
   }
   to.restore();
 }

@@ -13,7 +13,7 @@ import { colourAt, type Mark, type Plot } from "../../parts/plot";
 import { SeverityPill } from "../../parts/severity";
 import { Warnings } from "../../parts/warnings";
 import { rule as words } from "../../text";
-import { plain } from "../../text/units";
+import { count, plain } from "../../text/units";
 import { chooseStep, HOUR, SECOND, type Window } from "../../time/range";
 import { limitLines } from "../alert/limits";
 
@@ -115,7 +115,7 @@ function plotOf(judged: Judged, { course }: Found): Plot {
   return {
     id: "course",
     title: words.course,
-    format: plain,
+    format: count,
     wide: true,
     ...(more === undefined ? {} : { note: more }),
     lines: [
