@@ -4,6 +4,7 @@ import { render } from "preact";
 
 import { startAlerts } from "./data/alerts";
 import { startLive } from "./data/live";
+import { startSession } from "./data/session";
 import { startSettings } from "./data/settings";
 import { startRouter } from "./router";
 import { Shell } from "./shell/shell";
@@ -15,6 +16,7 @@ startTheme();
 startRouter();
 startKeyboard();
 startLive();
+startSession();
 startSettings();
 startAlerts();
 startTitle();

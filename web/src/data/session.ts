@@ -89,7 +89,8 @@ export async function present(given: Credentials): Promise<string | undefined> {
     take(answer.who ?? answer.name ?? ("user" in given ? given.user : "token"), "");
     return undefined;
   }
-  const none = response.status === 404 || response.status === 405;
+  // No sessions there, or a key that cannot have one.
+  const none = response.status === 404 || response.status === 422;
   if (none && "token" in given) return presentToken(given.token);
   return answer.detail ?? `The agent answered ${response.status}`;
 }
@@ -100,6 +101,18 @@ async function presentToken(text: string): Promise<string | undefined> {
   if (!response.ok) return ((await response.json().catch(() => ({}))) as { detail?: string }).detail ?? "";
   take("token", text);
   return undefined;
+}
+
+/** Asks whom the cookie of an earlier visit stands for. */
+export function startSession(): void {
+  const headers = { accept: "application/json", ...authorization() };
+  fetch(SESSION, { headers, credentials: "same-origin" })
+    .then((response) => (response.ok ? response.json() : undefined))
+    .then((answer: { who?: string; by?: string } | undefined) => {
+      if (!answer) return;
+      who.value = answer.by === "anonymous" ? "" : (answer.who ?? "");
+    })
+    .catch(() => undefined);
 }
 
 export async function signOut(): Promise<void> {
