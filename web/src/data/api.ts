@@ -9,6 +9,7 @@
  */
 
 import type { Operations, Schemas } from "./api.gen";
+import { calls as words } from "../text";
 import { authorization, mayAsk, signIn } from "./session";
 
 export type Operation = keyof Operations;
@@ -46,7 +47,7 @@ function problemOf(status: number, body: unknown): Problem {
   type Said = Partial<Schemas["Problem"]> & Partial<Schemas["PrometheusError"]>;
   const said = (typeof body === "object" && body !== null ? body : {}) as Said;
   if (said.error && said.errorType) return new Problem(status, said.errorType.replaceAll("_", " "), said.error, said.errorType);
-  const title = text(said.title) || `The agent answered ${status}`;
+  const title = text(said.title) || words.answered(status);
   const errors = Array.isArray(said.errors) ? said.errors : [];
   return new Problem(status, title, text(said.detail), text(said.code), text(said.hint), text(said.trace_id), errors);
 }
@@ -59,9 +60,9 @@ export function wasAborted(error: unknown): boolean {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof DOMException && error.name === "TimeoutError") {
-    return new Problem(0, "No answer in time", "The agent did not answer before the page gave up.", "timeout");
+    return new Problem(0, words.late, words.lateText, "timeout");
   }
-  return new Problem(0, "The agent cannot be reached", error instanceof Error ? error.message : "", "unreachable");
+  return new Problem(0, words.away, error instanceof Error ? error.message : "", "unreachable");
 }
 
 interface Loose {

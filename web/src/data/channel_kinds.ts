@@ -3,6 +3,8 @@
  * certificates, names of files with secrets) is written as TOML beside the form.
  */
 
+import { channelKeys as names } from "../text";
+
 export interface ChannelKey {
   key: string;
   words: string;
@@ -12,28 +14,28 @@ export interface ChannelKey {
   example?: string;
 }
 
-const url = (example: string): ChannelKey => ({ key: "url", words: "URL", example });
-const secretUrl = (example: string): ChannelKey => ({ key: "url", words: "URL", secret: true, example });
-const token: ChannelKey = { key: "token", words: "Token", secret: true };
+const url = (example: string): ChannelKey => ({ key: "url", words: names.url, example });
+const secretUrl = (example: string): ChannelKey => ({ key: "url", words: names.url, secret: true, example });
+const token: ChannelKey = { key: "token", words: names.token, secret: true };
 
 export const CHANNEL_KINDS: Record<string, readonly ChannelKey[]> = {
   email: [
-    { key: "host", words: "Host", example: "mail.example.org" },
-    { key: "port", words: "Port", numeric: true, example: "587" },
-    { key: "user", words: "User" },
-    { key: "password", words: "Password", secret: true },
-    { key: "from", words: "From", example: "holdfast <holdfast@example.org>" },
-    { key: "to", words: "To", list: true, example: "ops@example.org" },
+    { key: "host", words: names.host, example: "mail.example.org" },
+    { key: "port", words: names.port, numeric: true, example: "587" },
+    { key: "user", words: names.user },
+    { key: "password", words: names.password, secret: true },
+    { key: "from", words: names.from, example: "holdfast <holdfast@example.org>" },
+    { key: "to", words: names.to, list: true, example: "ops@example.org" },
   ],
-  webhook: [url("http://127.0.0.1:9000/hook"), { key: "secret", words: "Secret that signs", secret: true, example: "whsec_..." }],
-  ntfy: [url("https://ntfy.example"), { key: "topic", words: "Topic" }, token],
+  webhook: [url("http://127.0.0.1:9000/hook"), { key: "secret", words: names.signing, secret: true, example: "whsec_..." }],
+  ntfy: [url("https://ntfy.example"), { key: "topic", words: names.topic }, token],
   gotify: [url("https://gotify.example"), token],
   slack: [secretUrl("https://hooks.slack.com/services/...")],
   discord: [secretUrl("https://discord.com/api/webhooks/...")],
-  telegram: [{ key: "chat_id", words: "Chat" }, token],
-  pagerduty: [{ key: "routing_key", words: "Routing key", secret: true }],
+  telegram: [{ key: "chat_id", words: names.chat }, token],
+  pagerduty: [{ key: "routing_key", words: names.routing, secret: true }],
   alertmanager: [url("http://127.0.0.1:9093"), token],
-  heartbeat: [secretUrl("https://ping.example/..."), { key: "interval", words: "Interval", example: "1m" }],
-  file: [{ key: "path", words: "File", example: "/var/log/holdfast.jsonl" }],
+  heartbeat: [secretUrl("https://ping.example/..."), { key: "interval", words: names.interval, example: "1m" }],
+  file: [{ key: "path", words: names.file, example: "/var/log/holdfast.jsonl" }],
   console: [],
 };

@@ -6,6 +6,7 @@
  */
 
 import { celsius, bytes, bytesPerSecond, count, percent, perSecond, plain } from "../text/units";
+import { plots as words } from "../text";
 import { colourAt, type Line, type Plot } from "../parts/plot";
 import { activityBy, busiest, levelBy, type Devices } from "./devices";
 import { gauge, map, rate, sum, zip, type Grid, type Series, type Value } from "./series";
@@ -110,12 +111,12 @@ function rateLine(index: Index, label: string, series: Series | undefined, colou
 }
 
 const CPU_MODES: readonly { label: string; modes: readonly string[]; colour: Line["colour"] }[] = [
-  { label: "system", modes: ["system"], colour: 3 },
-  { label: "user", modes: ["user"], colour: 1 },
-  { label: "nice", modes: ["nice"], colour: 6 },
-  { label: "I/O wait", modes: ["iowait"], colour: 4 },
-  { label: "interrupts", modes: ["irq", "softirq"], colour: 5 },
-  { label: "stolen", modes: ["steal"], colour: 7 },
+  { label: words.systemTitle, modes: ["system"], colour: 3 },
+  { label: words.user, modes: ["user"], colour: 1 },
+  { label: words.nice, modes: ["nice"], colour: 6 },
+  { label: words.iOWait, modes: ["iowait"], colour: 4 },
+  { label: words.interrupts, modes: ["irq", "softirq"], colour: 5 },
+  { label: words.stolen, modes: ["steal"], colour: 7 },
 ];
 const CPU_ALL = ["system", "user", "nice", "iowait", "irq", "softirq", "steal", "idle"];
 
@@ -150,20 +151,20 @@ function cpuPlot(index: Index): Plot[] {
     const columns = modes.flatMap((mode) => shares.get(mode) ?? []).length ? modes.map((mode) => shares.get(mode) ?? []) : [];
     if (columns.length === 0) continue;
     const values = sum(columns, index.length);
-    const essential = label === "system" || label === "user" || label === "I/O wait";
+    const essential = label === words.systemTitle || label === words.user || label === words.iOWait;
     if (essential || values.some((value) => value !== null && value > 0)) lines.push({ label, values, colour });
   }
   if (lines.length === 0) return [];
-  return [{ id: "cpu", title: "CPU by mode", format: percent, stacked: true, ceiling: 100, lines }];
+  return [{ id: "cpu", title: words.cpuByMode, format: percent, stacked: true, ceiling: 100, lines }];
 }
 
 function loadPlot(index: Index): Plot[] {
   const lines = [
-    ...gaugeLine("1 min", index.first("node_load1"), 1),
-    ...gaugeLine("5 min", index.first("node_load5"), 2),
-    ...gaugeLine("15 min", index.first("node_load15"), 7),
+    ...gaugeLine(words.m1Min, index.first("node_load1"), 1),
+    ...gaugeLine(words.m5Min, index.first("node_load5"), 2),
+    ...gaugeLine(words.m15Min, index.first("node_load15"), 7),
   ];
-  return lines.length === 0 ? [] : [{ id: "load", title: "Load", format: plain, reach: 1, lines }];
+  return lines.length === 0 ? [] : [{ id: "load", title: words.load, format: plain, reach: 1, lines }];
 }
 
 /** Used memory: what is neither free nor given back at once. */
@@ -184,37 +185,37 @@ function memoryPlot(index: Index): Plot[] {
   const cached = values("Cached");
   const reclaimable = values("SReclaimable");
   const cache = cached && reclaimable ? zip([cached, reclaimable], (a, b) => a + b) : cached;
-  const lines: Line[] = [{ label: "used", values: gauge(used), colour: 1 }];
+  const lines: Line[] = [{ label: words.used, values: gauge(used), colour: 1 }];
   const buffers = values("Buffers");
-  if (buffers) lines.push({ label: "buffers", values: gauge(buffers), colour: 5 });
-  if (cache) lines.push({ label: "cache", values: gauge(cache), colour: 2 });
+  if (buffers) lines.push({ label: words.buffers, values: gauge(buffers), colour: 5 });
+  if (cache) lines.push({ label: words.cache, values: gauge(cache), colour: 2 });
   const free = values("MemFree");
-  if (free) lines.push({ label: "free", values: gauge(free), colour: 8 });
+  if (free) lines.push({ label: words.free, values: gauge(free), colour: 8 });
   const swapTotal = values("SwapTotal");
   const swapFree = values("SwapFree");
   if (swapTotal && swapFree && swapTotal.some((value) => (value ?? 0) > 0)) {
     const swap = zip([swapTotal, swapFree], (all, left) => all - left);
-    lines.push({ label: "swap used", values: gauge(swap), colour: 4, dashed: true, overlay: true });
+    lines.push({ label: words.swapUsed, values: gauge(swap), colour: 4, dashed: true, overlay: true });
   }
   const ceiling = Math.max(0, ...(values("MemTotal") ?? []).map((value) => value ?? 0));
-  return [{ id: "memory", title: "Memory", format: bytes, binary: true, stacked: true, ceiling, lines }];
+  return [{ id: "memory", title: words.memory, format: bytes, binary: true, stacked: true, ceiling, lines }];
 }
 
 function pressurePlot(index: Index): Plot[] {
   const name = (what: string) => index.first(`node_pressure_${what}_seconds_total`);
   const lines = [
-    ...rateLine(index, "cpu, some", name("cpu_waiting"), 1, 100),
-    ...rateLine(index, "I/O, some", name("io_waiting"), 3, 100),
-    ...rateLine(index, "I/O, all", name("io_stalled"), 4, 100),
-    ...rateLine(index, "memory, some", name("memory_waiting"), 2, 100),
-    ...rateLine(index, "memory, all", name("memory_stalled"), 5, 100),
+    ...rateLine(index, words.cpuSome, name("cpu_waiting"), 1, 100),
+    ...rateLine(index, words.iOSome, name("io_waiting"), 3, 100),
+    ...rateLine(index, words.iOAll, name("io_stalled"), 4, 100),
+    ...rateLine(index, words.memorySome, name("memory_waiting"), 2, 100),
+    ...rateLine(index, words.memoryAll, name("memory_stalled"), 5, 100),
   ];
   if (lines.length === 0) return [];
-  const note = "share of time in which some or all tasks waited";
-  return [{ id: "pressure", title: "Pressure", format: percent, reach: 5, lines, note }];
+  const note = words.shareOfTimeInWhichSomeOrAllTasksWaited;
+  return [{ id: "pressure", title: words.pressure, format: percent, reach: 5, lines, note }];
 }
 
-const LEFT_OUT = (devices: Devices) => (devices.left > 0 ? `${devices.left} less busy not drawn` : undefined);
+const LEFT_OUT = (devices: Devices) => (devices.left > 0 ? words.lessBusy(devices.left) : undefined);
 
 /** Two counters per device, the second drawn below zero. */
 function pairPlot(
@@ -241,21 +242,21 @@ function diskPlots(index: Index): Plot[] {
     rateLine(index, device, index.device("node_disk_io_time_seconds_total", device), colourAt(i * 2), 100),
   );
   const note = LEFT_OUT(devices);
-  const busyPlot: Plot = { id: "disk-busy", title: "Busy share", format: percent, reach: 10, lines: busy, ...(note ? { note } : {}) };
+  const busyPlot: Plot = { id: "disk-busy", title: words.busyShare, format: percent, reach: 10, lines: busy, ...(note ? { note } : {}) };
   return [
     ...pairPlot(
       index,
       devices,
-      { id: "disk-bytes", title: "Throughput", format: bytesPerSecond, binary: true, reach: 64 * 1024 },
-      { name: "node_disk_read_bytes_total", word: "read" },
-      { name: "node_disk_written_bytes_total", word: "written" },
+      { id: "disk-bytes", title: words.throughput, format: bytesPerSecond, binary: true, reach: 64 * 1024 },
+      { name: "node_disk_read_bytes_total", word: words.read },
+      { name: "node_disk_written_bytes_total", word: words.written },
     ),
     ...pairPlot(
       index,
       devices,
-      { id: "disk-operations", title: "Operations", format: perSecond, reach: 5 },
-      { name: "node_disk_reads_completed_total", word: "reads" },
-      { name: "node_disk_writes_completed_total", word: "writes" },
+      { id: "disk-operations", title: words.operations, format: perSecond, reach: 5 },
+      { name: "node_disk_reads_completed_total", word: words.reads },
+      { name: "node_disk_writes_completed_total", word: words.writes },
     ),
     ...(busy.length > 0 ? [busyPlot] : []),
   ];
@@ -272,14 +273,14 @@ function networkPlots(index: Index): Plot[] {
     });
     return columns.length === 0 ? [] : [{ label: device, values: sum(columns, index.length), colour: colourAt(i * 2) }];
   });
-  const faults: Plot = { id: "network-errors", title: "Errors and drops", format: perSecond, reach: 1, lines: problems };
+  const faults: Plot = { id: "network-errors", title: words.errorsAndDrops, format: perSecond, reach: 1, lines: problems };
   return [
     ...pairPlot(
       index,
       devices,
-      { id: "network-bytes", title: "Traffic", format: bytesPerSecond, binary: true, reach: 16 * 1024 },
-      { name: "node_network_receive_bytes_total", word: "in" },
-      { name: "node_network_transmit_bytes_total", word: "out" },
+      { id: "network-bytes", title: words.traffic, format: bytesPerSecond, binary: true, reach: 16 * 1024 },
+      { name: "node_network_receive_bytes_total", word: words.in },
+      { name: "node_network_transmit_bytes_total", word: words.out },
     ),
     ...(problems.length > 0 ? [faults] : []),
   ];
@@ -295,55 +296,55 @@ function temperaturePlot(index: Index): Plot[] {
   const lines = hottest.names.flatMap((name, i) =>
     gaugeLine(name, sensors.find((series) => nameOf(series) === name), colourAt(i)),
   );
-  const note = hottest.left > 0 ? `${hottest.left} cooler sensors not drawn` : undefined;
+  const note = hottest.left > 0 ? words.cooler(hottest.left) : undefined;
   if (lines.length === 0) return [];
-  return [{ id: "temperature", title: "Temperatures", format: celsius, reach: 60, lines, ...(note ? { note } : {}) }];
+  return [{ id: "temperature", title: words.temperatures, format: celsius, reach: 60, lines, ...(note ? { note } : {}) }];
 }
 
 function socketPlots(index: Index): Plot[] {
   const open = [
-    ...gaugeLine("TCP in use", index.first("node_sockstat_TCP_inuse"), 1),
-    ...gaugeLine("TCP established", index.first("node_netstat_Tcp_CurrEstab"), 2),
-    ...gaugeLine("TCP time-wait", index.first("node_sockstat_TCP_tw"), 3),
-    ...gaugeLine("UDP in use", index.first("node_sockstat_UDP_inuse"), 5),
+    ...gaugeLine(words.tcpInUse, index.first("node_sockstat_TCP_inuse"), 1),
+    ...gaugeLine(words.tcpEstablished, index.first("node_netstat_Tcp_CurrEstab"), 2),
+    ...gaugeLine(words.tcpTimeWait, index.first("node_sockstat_TCP_tw"), 3),
+    ...gaugeLine(words.udpInUse, index.first("node_sockstat_UDP_inuse"), 5),
   ];
   const activity = [
-    ...rateLine(index, "opened", index.first("node_netstat_Tcp_ActiveOpens"), 1),
-    ...rateLine(index, "accepted", index.first("node_netstat_Tcp_PassiveOpens"), 2),
-    ...rateLine(index, "segments sent again", index.first("node_netstat_Tcp_RetransSegs"), 4),
+    ...rateLine(index, words.opened, index.first("node_netstat_Tcp_ActiveOpens"), 1),
+    ...rateLine(index, words.accepted, index.first("node_netstat_Tcp_PassiveOpens"), 2),
+    ...rateLine(index, words.segmentsSentAgain, index.first("node_netstat_Tcp_RetransSegs"), 4),
   ];
   const plots: Plot[] = [];
-  if (open.length > 0) plots.push({ id: "sockets", title: "Sockets", format: count, reach: 5, lines: open });
-  if (activity.length > 0) plots.push({ id: "tcp", title: "TCP", format: perSecond, reach: 2, lines: activity });
+  if (open.length > 0) plots.push({ id: "sockets", title: words.sockets, format: count, reach: 5, lines: open });
+  if (activity.length > 0) plots.push({ id: "tcp", title: words.tcp, format: perSecond, reach: 2, lines: activity });
   return plots;
 }
 
 function processPlots(index: Index): Plot[] {
   const states = [
-    ...gaugeLine("running", index.first("node_procs_running"), 1),
-    ...gaugeLine("blocked", index.first("node_procs_blocked"), 4),
+    ...gaugeLine(words.running, index.first("node_procs_running"), 1),
+    ...gaugeLine(words.blocked, index.first("node_procs_blocked"), 4),
   ];
-  const forks = rateLine(index, "forks", index.first("node_forks_total"), 2);
-  const switches = rateLine(index, "context switches", index.first("node_context_switches_total"), 1);
-  const files = gaugeLine("open", index.first("node_filefd_allocated"), 1);
+  const forks = rateLine(index, words.forksTitle, index.first("node_forks_total"), 2);
+  const switches = rateLine(index, words.contextSwitchesTitle, index.first("node_context_switches_total"), 1);
+  const files = gaugeLine(words.open, index.first("node_filefd_allocated"), 1);
   const plots: Plot[] = [];
-  if (states.length > 0) plots.push({ id: "processes", title: "Processes", format: count, reach: 2, lines: states });
-  if (forks.length > 0) plots.push({ id: "forks", title: "Forks", format: perSecond, reach: 2, lines: forks });
+  if (states.length > 0) plots.push({ id: "processes", title: words.processes, format: count, reach: 2, lines: states });
+  if (forks.length > 0) plots.push({ id: "forks", title: words.forks, format: perSecond, reach: 2, lines: forks });
   if (switches.length > 0) {
-    plots.push({ id: "switches", title: "Context switches", format: perSecond, reach: 100, lines: switches });
+    plots.push({ id: "switches", title: words.contextSwitches, format: perSecond, reach: 100, lines: switches });
   }
-  if (files.length > 0) plots.push({ id: "files", title: "Open files", format: count, reach: 100, lines: files });
+  if (files.length > 0) plots.push({ id: "files", title: words.openFiles, format: count, reach: 100, lines: files });
   return plots;
 }
 
 export function hostSections(grid: Grid): Section[] {
   const index = new Index(grid);
   const sections: Section[] = [
-    { id: "compute", title: "Processor and memory", plots: [cpuPlot, memoryPlot, loadPlot, pressurePlot].flatMap((make) => make(index)) },
-    { id: "disks", title: "Disks", plots: diskPlots(index) },
-    { id: "network", title: "Network", plots: [...networkPlots(index), ...socketPlots(index)] },
-    { id: "temperatures", title: "Temperatures", plots: temperaturePlot(index) },
-    { id: "system", title: "System", plots: processPlots(index) },
+    { id: "compute", title: words.processorAndMemory, plots: [cpuPlot, memoryPlot, loadPlot, pressurePlot].flatMap((make) => make(index)) },
+    { id: "disks", title: words.disks, plots: diskPlots(index) },
+    { id: "network", title: words.network, plots: [...networkPlots(index), ...socketPlots(index)] },
+    { id: "temperatures", title: words.temperatures, plots: temperaturePlot(index) },
+    { id: "system", title: words.system, plots: processPlots(index) },
   ];
   return sections.filter((section) => section.plots.length > 0);
 }

@@ -12,6 +12,8 @@
 
 import { signal } from "@preact/signals";
 
+import { calls } from "../text";
+
 const KEY = "holdfast.token";
 const NAME = "holdfast.who";
 const SESSION = "/api/v1/session";
@@ -92,7 +94,7 @@ export async function present(given: Credentials): Promise<string | undefined> {
   // No sessions there, or a key that cannot have one.
   const none = response.status === 404 || response.status === 422;
   if (none && "token" in given) return presentToken(given.token);
-  return answer.detail ?? `The agent answered ${response.status}`;
+  return answer.detail ?? calls.answered(response.status);
 }
 
 async function presentToken(text: string): Promise<string | undefined> {

@@ -5,6 +5,8 @@
  * below the section and lists of them. Dates are not among it. The agent checks meaning.
  */
 
+import { toml as words } from "../text";
+
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Section = { [key: string]: Json };
 
@@ -70,7 +72,7 @@ class Reader {
       if (this.text[this.at] === "[") into = this.header(result);
       else this.pair(into);
       this.skip(/[ \t]*(?:#[^\n]*)?/y);
-      if (this.at < this.text.length && !this.skip(/\r?\n/y)) this.fail("expected the end of the line");
+      if (this.at < this.text.length && !this.skip(/\r?\n/y)) this.fail(words.endOfLine);
     }
   }
 
@@ -79,9 +81,9 @@ class Reader {
     if (!double) this.at += 1;
     const path = [this.key()];
     while (this.skip(/\s*\.\s*/y)) path.push(this.key());
-    if (!this.skip(double ? /\]\]/y : /\]/y)) this.fail(`expected ${double ? "]]" : "]"}`);
+    if (!this.skip(double ? /\]\]/y : /\]/y)) this.fail(words.close(double ? "]]" : "]"));
     const own = this.name.split(".");
-    if (own.some((part, i) => path[i] !== part)) this.fail(`expected [[${this.name}]] or a table below it`);
+    if (own.some((part, i) => path[i] !== part)) this.fail(words.below(this.name));
     const below = path.slice(own.length);
     let table = result;
     below.forEach((part, i) => {
@@ -105,8 +107,8 @@ class Reader {
       table = next;
       key = this.key();
     }
-    if (!this.skip(/[ \t]*=[ \t]*/y)) this.fail(`expected = after ${key}`);
-    if (key in table) this.fail(`${key} is there twice`);
+    if (!this.skip(/[ \t]*=[ \t]*/y)) this.fail(words.equals(key));
+    if (key in table) this.fail(words.twice(key));
     table[key] = this.value();
   }
 
@@ -114,7 +116,7 @@ class Reader {
     const quoted = this.text[this.at];
     if (quoted === '"' || quoted === "'") return String(this.value());
     const key = this.skip(/[A-Za-z0-9_-]+/y);
-    if (key === "") this.fail("expected a key");
+    if (key === "") this.fail(words.key);
     return key;
   }
 
@@ -128,7 +130,7 @@ class Reader {
     const word = this.skip(/[^\s,\]}#]+/y);
     if (word === "true" || word === "false") return word === "true";
     const number = Number(word.replaceAll("_", ""));
-    if (word === "" || !Number.isFinite(number)) this.fail(`${word || "nothing"} is no value; a text stands in quotes`);
+    if (word === "" || !Number.isFinite(number)) this.fail(words.value(word));
     return number;
   }
 
@@ -136,13 +138,13 @@ class Reader {
     try {
       return JSON.parse(text) as string;
     } catch {
-      return this.fail("the text in quotes does not end, or has an unknown escape");
+      return this.fail(words.quotes);
     }
   }
 
   private long(quotes: string): string {
     const end = this.text.indexOf(quotes, this.at + 3);
-    if (end < 0) this.fail(`expected ${quotes} at the end of the text`);
+    if (end < 0) this.fail(words.long(quotes));
     const inner = this.text.slice(this.at + 3, end).replace(/^\r?\n/, "");
     this.at = end + 3;
     if (quotes === "'''") return inner;
@@ -160,7 +162,7 @@ class Reader {
       values.push(this.value());
       this.skip(gap);
       if (this.skip(/,/y) || this.text[this.at] === "]") continue;
-      this.fail("expected , or ]");
+      this.fail(words.comma("]"));
     }
   }
 
@@ -173,7 +175,7 @@ class Reader {
       this.pair(table);
       this.skip(/\s+/y);
       if (this.skip(/,/y) || this.text[this.at] === "}") continue;
-      this.fail("expected , or }");
+      this.fail(words.comma("}"));
     }
   }
 

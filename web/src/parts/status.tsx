@@ -7,6 +7,7 @@
 import type { ComponentChildren } from "preact";
 
 import type { BreakerState, Health, OutcomeClass } from "../data/types";
+import { breakers, outcomes } from "../text";
 
 export type Tone = "ok" | "warn" | "bad" | "off";
 
@@ -19,21 +20,15 @@ export const TONE_OF_HEALTH: Record<Health, Tone> = {
 
 /** What an outcome class says about a target, in a word and a tone. */
 export const OUTCOMES: Record<OutcomeClass, { tone: Tone; word: string; meaning: string }> = {
-  ok: { tone: "ok", word: "ok", meaning: "answers as expected" },
-  alive: { tone: "warn", word: "misconfigured", meaning: "answers, but refuses what was asked" },
-  recovering: { tone: "warn", word: "recovering", meaning: "says that it is starting or stopping" },
-  soft: { tone: "warn", word: "overloaded", meaning: "asks for less load" },
-  hard: { tone: "bad", word: "down", meaning: "does not answer, or fails" },
+  ok: { tone: "ok", ...outcomes.ok },
+  alive: { tone: "warn", ...outcomes.alive },
+  recovering: { tone: "warn", ...outcomes.recovering },
+  soft: { tone: "warn", ...outcomes.soft },
+  hard: { tone: "bad", ...outcomes.hard },
 };
 
 /** What a breaker does that is not closed. */
-export const BREAKERS: Record<Exclude<BreakerState, "closed">, { word: string; meaning: string }> = {
-  open: { word: "breaker open", meaning: "calls are rejected until the target answers again" },
-  half_open: { word: "breaker half open", meaning: "a few calls pass, to see whether the target is back" },
-  forced_open: { word: "breaker forced open", meaning: "an operator lets no call pass" },
-  disabled: { word: "breaker disabled", meaning: "an operator lets every call pass" },
-  metrics_only: { word: "breaker only counts", meaning: "calls are counted and never rejected" },
-};
+export const BREAKERS: Record<Exclude<BreakerState, "closed">, { word: string; meaning: string }> = breakers;
 
 const SHAPES: Record<Tone, string> = {
   ok: "M6 1.2a4.8 4.8 0 1 0 0 9.6 4.8 4.8 0 0 0 0-9.6z",

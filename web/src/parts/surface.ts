@@ -29,6 +29,8 @@ export interface Shown {
   window: Window;
   /** What happened meanwhile. */
   marks?: readonly Mark[] | undefined;
+  /** It has a time of its own: a drag does not change the range of the page. */
+  still?: boolean;
 }
 
 const surfaces = new Set<Surface>();
@@ -166,7 +168,7 @@ export class Surface {
       point(this.timeAt(place));
     };
     over.onpointerdown = (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || this.shown.still) return;
       this.pressed = event.offsetX;
       over.setPointerCapture(event.pointerId);
     };
@@ -180,7 +182,9 @@ export class Surface {
       this.pressed = this.marked = undefined;
       point(undefined);
     };
-    over.ondblclick = resetRange;
+    over.ondblclick = () => {
+      if (!this.shown.still) resetRange();
+    };
   }
 }
 

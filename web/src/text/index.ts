@@ -5,6 +5,7 @@
 
 export * from "./en/alerts";
 export * from "./en/channels";
+export * from "./en/data";
 export * from "./en/overview";
 export * from "./en/parts";
 export * from "./en/rules";

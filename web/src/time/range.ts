@@ -5,6 +5,8 @@
  * moves. Pure: the present is always passed in, so nothing here goes stale.
  */
 
+import { presets } from "../text";
+
 export type Bound = { kind: "relative"; back: number } | { kind: "fixed"; at: number };
 
 export interface TimeRange {
@@ -30,12 +32,12 @@ export const WIDEST = 400 * DAY;
 const UNITS: Record<string, number> = { s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY };
 
 export const PRESETS: readonly { label: string; words: string; back: number }[] = [
-  { label: "5m", words: "Last 5 minutes", back: 5 * MINUTE },
-  { label: "15m", words: "Last 15 minutes", back: 15 * MINUTE },
-  { label: "1h", words: "Last hour", back: HOUR },
-  { label: "6h", words: "Last 6 hours", back: 6 * HOUR },
-  { label: "24h", words: "Last 24 hours", back: DAY },
-  { label: "7d", words: "Last 7 days", back: 7 * DAY },
+  { label: "5m", words: presets.m5, back: 5 * MINUTE },
+  { label: "15m", words: presets.m15, back: 15 * MINUTE },
+  { label: "1h", words: presets.h1, back: HOUR },
+  { label: "6h", words: presets.h6, back: 6 * HOUR },
+  { label: "24h", words: presets.h24, back: DAY },
+  { label: "7d", words: presets.d7, back: 7 * DAY },
 ];
 
 export function lastRange(back: number): TimeRange {

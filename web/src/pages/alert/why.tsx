@@ -19,10 +19,10 @@ import { Facts, type Fact } from "../../parts/facts";
 import type { Line, Plot } from "../../parts/plot";
 import { ProblemCard } from "../../parts/problem";
 import { Warnings } from "../../parts/warnings";
-import { href } from "../../router";
+import { href, hrefAt } from "../../router";
 import { alert as words, parts } from "../../text";
 import { duration, parseSpan, plain } from "../../text/units";
-import { chooseStep, HOUR, SECOND, type Window } from "../../time/range";
+import { chooseStep, fixedRange, HOUR, SECOND, type Window } from "../../time/range";
 import { limitLines } from "./limits";
 
 const POINTS = 360;
@@ -91,12 +91,14 @@ export function Why({ alert }: { alert: AlertDetail }) {
     <section aria-labelledby="why" class="why">
       <h2 id="why">{words.why}</h2>
       <Warnings texts={course.warnings} />
-      {plot.value && <Chart plot={plot.value} times={course.times} window={window} marks={marksOf(alert)} />}
+      {plot.value && <Chart plot={plot.value} times={course.times} window={window} marks={marksOf(alert)} still />}
       <div class="card pad">
         <Facts items={factsOf(alert, found.value)} />
         <Command text={rule.expr} label={words.expression} />
         <p class="muted small">
           {words.ruleChanged} <a href={href(`/rules/${rule.name}`)}>{rule.name}</a>
+          {" \u00b7 "}
+          <a href={hrefAt("/host", fixedRange(window.from, window.to))}>{words.hostThen}</a>
         </p>
       </div>
     </section>

@@ -94,7 +94,7 @@ export function Now({ judged, marks }: { judged: ReadonlySignal<Judged>; marks?:
           ) : (
             <Values judged={judged.value} samples={answer.samples} />
           )}
-          <Chart plot={plot.value} times={answer.course.times} window={answer.window} marks={marks} />
+          <Chart plot={plot.value} times={answer.course.times} window={answer.window} marks={marks} still />
         </div>
       )}
     </section>

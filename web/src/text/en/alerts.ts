@@ -105,7 +105,7 @@ export const alert = {
   now: "Value now",
   every: "Evaluated every",
   ruleChanged: "The rule as it is now; it may have been another when this fired.",
-  ruleGone: "The rule is gone.",
+  hostThen: "The host at that time",
   timeline: "Timeline",
   happenings: {
     pending: "the condition became true",

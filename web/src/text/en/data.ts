@@ -1,0 +1,128 @@
+/** Words of the charts of the host. */
+
+export const plots = {
+  cpuByMode: "CPU by mode",
+  load: "Load",
+  memory: "Memory",
+  pressure: "Pressure",
+  busyShare: "Busy share",
+  throughput: "Throughput",
+  operations: "Operations",
+  errorsAndDrops: "Errors and drops",
+  traffic: "Traffic",
+  temperatures: "Temperatures",
+  sockets: "Sockets",
+  tcp: "TCP",
+  processes: "Processes",
+  forks: "Forks",
+  contextSwitches: "Context switches",
+  openFiles: "Open files",
+  processorAndMemory: "Processor and memory",
+  disks: "Disks",
+  network: "Network",
+  system: "System",
+  systemTitle: "system",
+  user: "user",
+  nice: "nice",
+  iOWait: "I/O wait",
+  interrupts: "interrupts",
+  stolen: "stolen",
+  used: "used",
+  buffers: "buffers",
+  cache: "cache",
+  free: "free",
+  swapUsed: "swap used",
+  m1Min: "1 min",
+  m5Min: "5 min",
+  m15Min: "15 min",
+  cpuSome: "cpu, some",
+  iOSome: "I/O, some",
+  iOAll: "I/O, all",
+  memorySome: "memory, some",
+  memoryAll: "memory, all",
+  tcpInUse: "TCP in use",
+  tcpEstablished: "TCP established",
+  tcpTimeWait: "TCP time-wait",
+  udpInUse: "UDP in use",
+  opened: "opened",
+  accepted: "accepted",
+  segmentsSentAgain: "segments sent again",
+  running: "running",
+  blocked: "blocked",
+  forksTitle: "forks",
+  contextSwitchesTitle: "context switches",
+  open: "open",
+  read: "read",
+  written: "written",
+  reads: "reads",
+  writes: "writes",
+  in: "in",
+  out: "out",
+  shareOfTimeInWhichSomeOrAllTasksWaited: "share of time in which some or all tasks waited",
+  cooler: (count: number) => `${count} cooler sensors not drawn`,
+  lessBusy: (count: number) => `${count} less busy not drawn`,
+} as const;
+
+/** What an outcome class says about a target, and what its breaker does. */
+export const outcomes = {
+  ok: { word: "ok", meaning: "answers as expected" },
+  alive: { word: "misconfigured", meaning: "answers, but refuses what was asked" },
+  recovering: { word: "recovering", meaning: "says that it is starting or stopping" },
+  soft: { word: "overloaded", meaning: "asks for less load" },
+  hard: { word: "down", meaning: "does not answer, or fails" },
+} as const;
+
+export const breakers = {
+  open: { word: "breaker open", meaning: "calls are rejected until the target answers again" },
+  half_open: { word: "breaker half open", meaning: "a few calls pass, to see whether the target is back" },
+  forced_open: { word: "breaker forced open", meaning: "an operator lets no call pass" },
+  disabled: { word: "breaker disabled", meaning: "an operator lets every call pass" },
+  metrics_only: { word: "breaker only counts", meaning: "calls are counted and never rejected" },
+} as const;
+
+export const presets = {
+  m5: "Last 5 minutes",
+  m15: "Last 15 minutes",
+  h1: "Last hour",
+  h6: "Last 6 hours",
+  h24: "Last 24 hours",
+  d7: "Last 7 days",
+} as const;
+
+export const calls = {
+  answered: (status: number) => `The agent answered ${status}`,
+  late: "No answer in time",
+  lateText: "The agent did not answer before the page gave up.",
+  away: "The agent cannot be reached",
+} as const;
+
+export const channelKeys = {
+  host: "Host",
+  port: "Port",
+  user: "User",
+  password: "Password",
+  from: "From",
+  to: "To",
+  url: "URL",
+  token: "Token",
+  signing: "Secret that signs",
+  topic: "Topic",
+  chat: "Chat",
+  routing: "Routing key",
+  interval: "Interval",
+  file: "File",
+} as const;
+
+/** Faults of a text in TOML. */
+export const toml = {
+  endOfLine: "expected the end of the line",
+  close: (what: string) => `expected ${what}`,
+  below: (name: string) => `expected [[${name}]] or a table below it`,
+  equals: (key: string) => `expected = after ${key}`,
+  twice: (key: string) => `${key} is there twice`,
+  key: "expected a key",
+  value: (word: string) => `${word || "nothing"} is no value; a text stands in quotes`,
+  quotes: "the text in quotes does not end, or has an unknown escape",
+  long: (quotes: string) => `expected ${quotes} at the end of the text`,
+  comma: (end: string) => `expected , or ${end}`,
+} as const;
