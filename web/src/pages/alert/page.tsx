@@ -162,7 +162,8 @@ function About({ alert }: { alert: AlertDetail }) {
       <h2 id="facts">{words.facts}</h2>
       <Facts
         items={[
-          [words.rule, <a href={href(`/rules/${alert.rule}`)}>{alert.rule}</a>],
+          // What was reported ends by itself and has no rule to show.
+          [words.rule, alert.expires_at ? alert.rule : <a href={href(`/rules/${alert.rule}`)}>{alert.rule}</a>],
           [words.runbook, runbook && <Runbook address={runbook} />],
           [
             words.labels,

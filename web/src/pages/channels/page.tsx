@@ -165,6 +165,16 @@ function Actions({ channel, edit, reload, show }: ActionProps) {
   );
 }
 
+/** A message of HTTP with its body laid out, where that is JSON. */
+function readable(message: string): string {
+  const at = message.indexOf("\n\n");
+  try {
+    return at < 0 ? message : message.slice(0, at + 2) + JSON.stringify(JSON.parse(message.slice(at + 2)), null, 2);
+  } catch {
+    return message;
+  }
+}
+
 /** What really went out and came back: the fault is mostly seen there. */
 function Result({ tested }: { tested: Tested }) {
   return (
@@ -174,9 +184,9 @@ function Result({ tested }: { tested: Tested }) {
         <span>{tested.answer}</span>
       </p>
       <h3>{words.came}</h3>
-      <Command text={tested.response} label={words.came} />
+      <Command text={readable(tested.response)} label={words.came} />
       <h3>{words.sent}</h3>
-      <Command text={tested.request} label={words.sent} />
+      <Command text={readable(tested.request)} label={words.sent} />
     </div>
   );
 }

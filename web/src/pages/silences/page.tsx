@@ -22,7 +22,7 @@ import { deeds, parts, silences as words } from "../../text";
 
 const LIMIT = 100;
 const TONES: Record<string, Tone> = { active: "ok", pending: "off", expired: "off" };
-const EXAMPLE = `amtool --alertmanager.url=http://127.0.0.1:3003/alertmanager silence add alertname=high_cpu -d 2h -c "load test"`;
+const EXAMPLE = `amtool --alertmanager.url=${location.origin}/alertmanager silence add alertname=high_cpu -d 2h -c "load test"`;
 
 function columnsOf(reload: () => void): Column<Silence>[] {
   return [
