@@ -31,7 +31,7 @@ function stateOf(rule: Rule): { tone: Tone; word: string } {
 export function levelsText(rule: Rule): string {
   if (rule.kind === "record") return words.record;
   if (rule.levels.length === 0) return rule.severity ? parts.severities[rule.severity] : NOTHING;
-  return rule.levels.map((level) => `${parts.severities[level.severity]} ${rule.op ?? ""} ${plain(level.value)}`).join(", ");
+  return rule.levels.map((level) => `${parts.severities[level.severity]}\u00a0${rule.op ?? ""}\u00a0${plain(level.value)}`).join(", ");
 }
 
 function columnsOf(fired: Map<string, number> | undefined): Column<Rule>[] {
