@@ -65,7 +65,7 @@ struct ImportedRule {
 
 /// Something in the file that is taken and means something else here.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Remark {
+struct ImportRemark {
     line: usize,
     column: usize,
     detail: String,
@@ -79,7 +79,7 @@ struct ImportAnswer {
     unchanged: usize,
     /// In the order of the file.
     rules: Vec<ImportedRule>,
-    warnings: Vec<Remark>,
+    warnings: Vec<ImportRemark>,
 }
 
 /// Takes over all rules of a rule file of Prometheus, or none. Rules that share a name in
@@ -174,7 +174,7 @@ fn answer(dry_run: bool, rules: Vec<Imported>, results: &[Done], warnings: &[Fau
         column: one.place.column,
         result: *result,
     });
-    let warning = |fault: &Fault| Remark {
+    let warning = |fault: &Fault| ImportRemark {
         line: fault.place.line,
         column: fault.place.column,
         detail: fault.message.clone(),

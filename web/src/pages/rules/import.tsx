@@ -59,7 +59,7 @@ function Form({ close }: { close: () => void }) {
       {found.value && (
         <>
           <p role="status">{words.counts(found.value.created, found.value.changed, found.value.unchanged)}</p>
-          <Warnings texts={found.value.warnings.map((one) => JSON.stringify(one))} />
+          <Warnings texts={found.value.warnings.map((one) => words.at(one.line, one.column, one.detail))} />
         </>
       )}
       <p class="dialog-foot">

@@ -110,5 +110,6 @@ export const imports = {
   check: "Check",
   run: "Import",
   counts: (created: number, changed: number, same: number) => `${created} new, ${changed} changed, ${same} as they are`,
+  at: (line: number, column: number, what: string) => `${line}:${column} ${what}`,
   done: (count: number) => (count === 1 ? "1 rule is in force." : `${count} rules are in force.`),
 } as const;
