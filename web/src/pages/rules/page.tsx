@@ -82,11 +82,11 @@ function columnsOf(fired: Map<string, number> | undefined): Column<Rule>[] {
             <span title={rule.error ?? ""}>{word}</span>
           </Pill>
         ) : (
-          <span class={tone === "ok" ? "" : "muted"}>{word}</span>
+          <span class={tone === "ok" ? "nowrap" : "muted nowrap"}>{word}</span>
         );
       },
     },
-    { id: "origin", title: words.columns.origin, sort: (rule) => rule.origin, cell: (rule) => <span class="muted">{words.origins[rule.origin]}</span> },
+    { id: "origin", title: words.columns.origin, sort: (rule) => rule.origin, cell: (rule) => <span class="muted nowrap">{words.origins[rule.origin]}</span> },
   ];
 }
 

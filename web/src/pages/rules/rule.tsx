@@ -100,7 +100,7 @@ function Editor({ rule, reload }: { rule?: RuleDetail; reload?: () => void }) {
             {words.discard}
           </button>
         )}
-        {rule?.origin === "configured" && <Remove rule={rule} />}
+        {rule && (rule.origin === "configured" || rule.config) && <Remove rule={rule} />}
         <button type="submit" class="button primary" disabled={save.busy.value || draft.fault.value !== "" || (rule !== undefined && !draft.changed)}>
           {words.save}
         </button>
@@ -156,17 +156,20 @@ function useLint(draft: Draft, existing: boolean) {
   return found;
 }
 
+/** Takes a rule away; of one that came with the program only what was changed goes. */
 function Remove({ rule }: { rule: RuleDetail }) {
+  const shipped = rule.origin === "shipped";
+  const action = shipped ? words.revert : words.remove;
   const remove = useAction(async () => {
-    const sure = await confirm({ title: words.removeTitle, text: words.removeText(rule.name), action: words.remove });
-    if (!sure) return;
+    const text = shipped ? words.revertText(rule.name) : words.removeText(rule.name);
+    if (!(await confirm({ title: shipped ? words.revertTitle : words.removeTitle, text, action }))) return;
     await call("DELETE /api/v1/monitoring/rules/{name}", { path: { name: rule.name } });
     navigate("/rules");
-    return words.removed(rule.name);
+    return shipped ? words.reverted(rule.name) : words.removed(rule.name);
   });
   return (
     <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
-      {words.remove}
+      {action}
     </button>
   );
 }
