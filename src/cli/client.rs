@@ -154,6 +154,24 @@ impl Client {
         self.send("POST", path, content_type, body).await
     }
 
+    /// # Errors
+    /// The agent cannot be reached or did not answer in time.
+    pub async fn put(&self, path: &str, body: Bytes) -> Result<Answer, Failure> {
+        self.send("PUT", path, "application/json", body).await
+    }
+
+    /// # Errors
+    /// The agent cannot be reached or did not answer in time.
+    pub async fn patch(&self, path: &str, body: Bytes) -> Result<Answer, Failure> {
+        self.send("PATCH", path, "application/json", body).await
+    }
+
+    /// # Errors
+    /// The agent cannot be reached or did not answer in time.
+    pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.send("DELETE", path, "", Bytes::new()).await
+    }
+
     /// The JSON of a successful GET.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub mod setup;
 pub mod status;
 pub mod surroundings;
 pub mod targets;
+pub mod token;
+pub mod user;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -91,6 +93,12 @@ enum Command {
     /// Check and test rule files of Prometheus; list, import and replay the agent's rules
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Set the password of a user of the page; list and delete users
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Put OpenMetrics text with timestamps into the history
     Import(import::ImportArguments),
     /// Write a completion script for a shell
@@ -138,6 +146,8 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Query(query) => query::query(query, global, surroundings),
         Command::Alerts(command) => alerts::alerts(command, global, surroundings),
         Command::Rules(command) => rules::rules(command, global, surroundings),
+        Command::Token(command) => token::token(command, global, surroundings),
+        Command::User(command) => user::user(command, global, surroundings),
         Command::Import(import) => import::import(import, global, surroundings),
         Command::Completions { shell } => completions(*shell),
         Command::Version => version(global),

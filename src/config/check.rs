@@ -35,6 +35,7 @@ const SMALLEST_CAP: ByteSize = ByteSize::mebibytes(16);
 pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut checker = Checker { environment, findings: Vec::new(), names: BTreeMap::new() };
     checker.addresses(config);
+    config.auth.check(&mut checker);
     checker.storage(config);
     checker.interval("collect.interval", config.collect.interval);
     checker.origins(config);

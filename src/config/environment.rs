@@ -21,7 +21,8 @@ const PREFIX: &str = "HOLDFAST_";
 const OTHERS: [&str; 5] =
     ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
 /// Plain names that other programs of the same families use.
-const PLAIN: [(&str, &str); 5] = [
+const PLAIN: [(&str, &str); 6] = [
+    ("ADMIN_API_KEY", "auth.admin_key"),
     ("ALERTING_ENABLED", "alerting.enabled"),
     ("MONITORING_AUTO_START", "collect.enabled"),
     ("ENABLE_METRICS", "metrics.enabled"),

@@ -149,6 +149,7 @@ pub fn assemble(
         let (exposed, told) = exposed(&config, &tree);
         problems.extend(exposed);
         warnings.extend(told);
+        warnings.extend(config.auth.warning());
         if problems.is_empty() {
             let effective = serde_json::to_value(&config).unwrap_or_default();
             let config = Arc::new(config);

@@ -7,7 +7,8 @@
 //! that has one. A secret that was set at run time is treated alike: whoever may write
 //! targets may replace it, but not have it sent elsewhere, even if it does not open now.
 //! What lies in the data directory, and the key that the service manager hands over, is
-//! the agent's own and named by nobody at run time. A channel that writes to a file does so
+//! the agent's own and named by nobody at run time. The key that is an admin's, and the
+//! agent's certificate, are changed by an administrator only. A channel that writes to a file does so
 //! in the agent's own folder, unless the configuration file says otherwise.
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Re
             refuse("is the agent's own, expected a file of somebody else");
         } else if writes_to(&key) && value.and_then(Value::as_str).is_some_and(|path| !is_plain(path)) {
             refuse("only the configuration file can name a file outside the agent's own folder");
+        } else if !admin && gives_access(&key) {
+            refuse("decides who may do what: only the scope `admin` may change it");
         } else if !admin && names_source(&key) && value.is_some() {
             refuse("what is read from there is sent out: only the scope `admin` may name it");
         } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
@@ -71,6 +74,12 @@ fn changed(old: &Branch, new: &Branch) -> Vec<Key> {
 fn writes_to(key: &Key) -> bool {
     matches!(key.0.as_slice(), [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)]
         if family == "channel" && kind == "file" && name == "path")
+}
+
+/// Whether whoever sets the value could give themselves what they lack.
+fn gives_access(key: &Key) -> bool {
+    matches!(key.0.as_slice(), [Step::Key(section), Step::Key(name)]
+        if section == "auth" && name == "admin_key" || section == "tls")
 }
 
 /// Whether the value names where something is read from.

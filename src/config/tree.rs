@@ -81,6 +81,7 @@ impl Key {
         ["password", "secret", "token"].iter().any(|word| self.last().contains(word))
             && !self.last().ends_with("_file")
             && !self.last().ends_with("_env")
+            || self.last() == "admin_key"
             || super::channel::is_secret(self)
     }
 }

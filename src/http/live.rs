@@ -3,7 +3,8 @@
 //! A stream is a cursor into the bus: it reads the next event when the client has
 //! taken the one before, so a slow client costs nothing but its own gap. Both
 //! forms send the same message `{type, data, timestamp, seq}`. Wrong would be to
-//! read ahead into a queue of the connection.
+//! read ahead into a queue of the connection. What let the client in is looked at again
+//! before each message and every few seconds: a token that is revoked ends its streams.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use futures_util::Stream;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::auth::Pass;
 use super::error::Problem;
 use super::state::{App, AppState};
 use crate::base::time::Clock;
@@ -28,6 +30,8 @@ use crate::runtime::bus::{Message, Subscription};
 const PING: Duration = Duration::from_secs(30);
 /// A WebSocket client that is not heard of for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Between two looks at what let the client in.
+const LOOK: Duration = Duration::from_secs(5);
 /// A message that the client does not take within this time ends the stream.
 const SEND_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -76,6 +80,14 @@ pub fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "too_many_streams", "all event streams are in use").retry_after(30)
     })
+}
+
+/// A stream that may begin.
+pub struct Opened {
+    pub filter: Filter,
+    pub pass: Pass,
+    pub stop: CancellationToken,
+    pub place: OwnedSemaphorePermit,
 }
 
 /// A message ready to be sent.
@@ -129,46 +141,53 @@ impl Feed {
 
 /// Server-sent events until the client goes or the agent stops. The event's `id`
 /// is its sequence number, so a browser resumes by itself.
-pub fn sse(
-    app: &AppState,
-    filter: Filter,
-    stop: CancellationToken,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
+pub fn sse(app: &AppState, opened: Opened) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
     struct State {
+        app: AppState,
         feed: Feed,
+        pass: Pass,
         stop: CancellationToken,
+        ping: Interval,
+        look: Interval,
         greeted: bool,
         _place: OwnedSemaphorePermit,
     }
-    let state = State { feed: Feed::new(app, filter), stop, greeted: false, _place: place };
+    let Opened { filter, pass, stop, place: _place } = opened;
+    let (feed, app) = (Feed::new(app, filter), app.clone());
+    let mut state =
+        State { app, feed, pass, stop, ping: every(PING), look: every(LOOK), greeted: false, _place };
+    // A client that is behind is not owed the pings it did not wait for.
+    state.ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     futures_util::stream::unfold(state, |mut state| async move {
         if !state.greeted {
             state.greeted = true;
             // Sends the head at once, and sets the browser's wait before it tries again.
             return Some((Ok(Bytes::from_static(b"retry: 2000\n\n")), state));
         }
-        let text = tokio::select! {
-            () = state.stop.cancelled() => return None,
-            ready = state.feed.next() => {
-                format!("id: {}\nevent: {}\ndata: {}\n\n", ready.seq, ready.kind, ready.text)
+        loop {
+            let text = tokio::select! {
+                () = state.stop.cancelled() => return None,
+                _ = state.look.tick() => None,
+                ready = state.feed.next() => {
+                    Some(format!("id: {}\nevent: {}\ndata: {}\n\n", ready.seq, ready.kind, ready.text))
+                }
+                _ = state.ping.tick() => Some(String::from(": ping\n\n")),
+            };
+            if !state.pass.holds(&state.app) {
+                return None;
             }
-            () = tokio::time::sleep(PING) => String::from(": ping\n\n"),
-        };
-        Some((Ok(Bytes::from(text)), state))
+            if let Some(text) = text {
+                return Some((Ok(Bytes::from(text)), state));
+            }
+        }
     })
 }
 
 /// Talks to one WebSocket client until it goes, falls silent, or the agent stops.
-pub async fn websocket(
-    app: AppState,
-    mut socket: WebSocket,
-    filter: Filter,
-    stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
-) {
+pub async fn websocket(app: AppState, mut socket: WebSocket, opened: Opened) {
+    let Opened { filter, pass, stop, place: _place } = opened;
     let mut feed = Feed::new(&app, filter);
-    let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    let (mut ping, mut look) = (every(PING), every(LOOK));
     let mut heard = Instant::now();
     loop {
         let frame = tokio::select! {
@@ -187,7 +206,16 @@ pub async fn websocket(
                 }
                 Frame::Ping(Bytes::new())
             }
+            _ = look.tick() => {
+                if pass.holds(&app) {
+                    continue;
+                }
+                return close(&mut socket, close_code::POLICY, OVER).await;
+            }
         };
+        if !pass.holds(&app) {
+            return close(&mut socket, close_code::POLICY, OVER).await;
+        }
         let sent = tokio::select! {
             sent = tokio::time::timeout(SEND_DEADLINE, socket.send(frame)) => sent,
             // A client that does not read cannot be told; it must not hold up the stop.
@@ -197,6 +225,12 @@ pub async fn websocket(
             return;
         }
     }
+}
+
+const OVER: &str = "the token or session is over";
+
+fn every(time: Duration) -> Interval {
+    tokio::time::interval_at(Instant::now() + time, time)
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {

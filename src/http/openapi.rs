@@ -5,7 +5,10 @@
 //! what makes the document is a tenth of the code and must not be reached from
 //! where requests are answered, see [`super::registry`].
 
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
     ResponseBuilder,
@@ -30,6 +33,11 @@ fn base() -> OpenApi {
         .description(Some("A token of this agent. From loopback, reading needs none by default."))
         .build();
     let key = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The same token."));
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+        "holdfast_session",
+        "The login of the page, see `POST /api/v1/session`; `__Host-holdfast_session` over TLS. What changes something \
+         needs the agent's own `Origin` beside it.",
+    ));
     let components = ComponentsBuilder::new()
         .schema_from::<ProblemBody<'_>>()
         .schema_from::<FieldError>()
@@ -37,6 +45,7 @@ fn base() -> OpenApi {
         .schema_from::<AlertmanagerError<'_>>()
         .security_scheme("token", SecurityScheme::Http(bearer))
         .security_scheme("key", SecurityScheme::ApiKey(key))
+        .security_scheme("session", SecurityScheme::ApiKey(cookie))
         .build();
     let info = InfoBuilder::new()
         .title("holdfast")
@@ -73,11 +82,23 @@ fn finished(mut document: OpenApi) -> String {
                 .content(kind, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build())
                 .build();
             operation.responses.responses.insert(String::from("default"), RefOr::T(problem));
+            with_session(operation);
             // Function names repeat between resources; method and path do not.
             operation.operation_id = Some(operation_id(method, path));
         }
     }
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// Where a token does, the login of the page does too.
+fn with_session(operation: &mut Operation) {
+    let Some(security) = &mut operation.security else { return };
+    let scopes = security.iter().filter_map(|one| serde_json::to_value(one).ok()?.get("token").cloned());
+    let scopes: Vec<String> =
+        scopes.filter_map(|scopes| serde_json::from_value::<Vec<String>>(scopes).ok()).flatten().collect();
+    if !scopes.is_empty() {
+        security.push(SecurityRequirement::new("session", scopes));
+    }
 }
 
 /// `get`, `/api/v1/targets/{name}/history` is `get_v1_targets_name_history`.

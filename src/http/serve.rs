@@ -157,7 +157,7 @@ async fn accept(
     match listener {
         Listener::Tcp(listener) => {
             let (stream, remote) = listener.accept().await?;
-            let peer = Peer::Tcp { remote, local: stream.local_addr()? };
+            let peer = Peer::Tcp { remote, local: stream.local_addr()?, tls: false };
             // Answers are written whole; waiting to fill a packet only delays them.
             stream.set_nodelay(true)?;
             supervisor.spawn_once(Phase::Serve, connection(stream, peer, front, stop, place));

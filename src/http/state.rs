@@ -37,6 +37,8 @@ pub type ProbeNow = Arc<
 const LIVE_STREAMS: usize = 64;
 /// Ranges that are read and written at the same time: each may take some megabytes.
 const RANGE_ANSWERS: usize = 2;
+/// Passwords that are hashed at the same time: each takes 19 MiB and some tens of milliseconds.
+const LOGINS: usize = 2;
 /// Expressions that are evaluated at the same time: each may take some hundred megabytes.
 const EVALUATIONS: usize = 2;
 
@@ -87,6 +89,9 @@ pub struct App {
     pub config: watch::Receiver<Arc<Config>>,
     pub counters: Counters,
     pub lockout: Lockout,
+    pub logins: Arc<Semaphore>,
+    /// One change of a user at a time, from what it is made of to its being durable.
+    pub users: tokio::sync::Mutex<()>,
     pub live: Arc<Semaphore>,
     pub ranges: Arc<Semaphore>,
     pub evaluations: Arc<Semaphore>,
@@ -119,6 +124,8 @@ impl App {
             config: services.settings.subscribe(),
             counters: Counters::default(),
             lockout: Lockout::default(),
+            users: tokio::sync::Mutex::new(()),
+            logins: Arc::new(Semaphore::new(LOGINS)),
             live: Arc::new(Semaphore::new(LIVE_STREAMS)),
             ranges: Arc::new(Semaphore::new(RANGE_ANSWERS)),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS)),

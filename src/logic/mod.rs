@@ -12,6 +12,7 @@ pub mod health;
 pub mod notify;
 pub mod openmetrics;
 pub mod operations;
+pub mod password;
 pub mod replay;
 pub mod reports;
 pub mod rule_file;

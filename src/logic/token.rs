@@ -1,4 +1,4 @@
-//! Access tokens: `hf_<id>_<secret>`.
+//! Access tokens `hf_<id>_<secret>`, and session cookies `hfs_<id>_<secret>`.
 //!
 //! The id finds the stored row, the secret proves it. Only the SHA-256 of the
 //! secret is kept: it is 256 random bits, so a slow password hash would add
@@ -12,13 +12,15 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::model::access::{Scope, Token};
 
-/// Random bytes that [`mint`] wants: 8 for the id, 32 for the secret.
+/// Random bytes that [`mint`] and [`draw`] want: 8 for the id, 32 for the secret.
 pub const ENTROPY: usize = 40;
-const PREFIX: &str = "hf_";
+/// What a token begins with, and what a session's cookie begins with.
+const TOKEN: &str = "hf_";
+const SESSION: &str = "hfs_";
 const ID_BYTES: usize = 8;
 
 /// A token as it came with a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Presented<'a> {
     pub id: &'a str,
     secret: &'a str,
@@ -33,30 +35,64 @@ pub fn mint(
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
 ) -> (Token, Secret) {
+    let (id, digest, text) = drawn(TOKEN, entropy);
+    (Token { id, name: name.to_owned(), digest, scopes, created_at, expires_at }, text)
+}
+
+/// Id, digest and cookie of a new session.
+pub fn draw(entropy: &[u8; ENTROPY]) -> (String, [u8; 32], Secret) {
+    drawn(SESSION, entropy)
+}
+
+fn drawn(prefix: &str, entropy: &[u8; ENTROPY]) -> (String, [u8; 32], Secret) {
     let (id, secret) = entropy.split_at(ID_BYTES);
     let (id, secret) = (hex(id), hex(secret));
-    let text = Secret::new(format!("{PREFIX}{id}_{secret}"));
-    let token = Token { id, name: name.to_owned(), digest: digest(&secret), scopes, created_at, expires_at };
-    (token, text)
+    let text = Secret::new(format!("{prefix}{id}_{secret}"));
+    let digest = digest(&secret);
+    (id, digest, text)
 }
 
 /// Splits a token into its parts; `None` when it has not the form of one.
 pub fn parse(text: &str) -> Option<Presented<'_>> {
-    let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    split(text.strip_prefix(TOKEN)?)
+}
+
+/// The same for a session's cookie.
+pub fn parse_session(text: &str) -> Option<Presented<'_>> {
+    split(text.strip_prefix(SESSION)?)
+}
+
+fn split(rest: &str) -> Option<Presented<'_>> {
+    let (id, secret) = rest.split_once('_')?;
     let hexadecimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let sized = id.len() == 2 * ID_BYTES && secret.len() == 2 * (ENTROPY - ID_BYTES);
     (sized && hexadecimal(id) && hexadecimal(secret)).then_some(Presented { id, secret })
 }
 
+impl Presented<'_> {
+    /// Whether it is the secret of which `digest` was kept.
+    pub fn proves(&self, kept: &[u8; 32]) -> bool {
+        digest(self.secret).ct_eq(kept).into()
+    }
+}
+
 /// The stored token that `presented` proves, unless it expired. Looks at every
 /// row whatever it finds, so that the time does not tell which ids exist.
-pub fn verify<'a>(presented: Presented<'_>, stored: &'a [Token], now: Timestamp) -> Option<&'a Token> {
+pub fn verify<'a, T>(
+    presented: Presented<'_>,
+    stored: impl IntoIterator<Item = &'a T>,
+    now: Timestamp,
+) -> Option<&'a T>
+where
+    T: AsRef<Token>,
+{
     let wanted = digest(presented.secret);
     let mut found = None;
-    for token in stored {
+    for held in stored {
+        let token = held.as_ref();
         let same = token.id.as_bytes().ct_eq(presented.id.as_bytes()) & token.digest.ct_eq(&wanted);
         if bool::from(same) && token.expires_at.is_none_or(|end| now < end) {
-            found = Some(token);
+            found = Some(held);
         }
     }
     found
@@ -93,6 +129,7 @@ mod tests {
         let presented = parse(text.expose()).unwrap();
         assert_eq!(verify(presented, &stored, Timestamp(5)), Some(&token));
         assert_eq!(verify(presented, &stored[..1], Timestamp(5)), None);
+        assert!(presented.proves(&token.digest) && !presented.proves(&stored[0].digest));
 
         let forged = format!("hf_{}_{}", token.id, parse(wrong.expose()).unwrap().secret);
         assert_eq!(verify(parse(&forged).unwrap(), &stored, Timestamp(5)), None);
@@ -114,10 +151,19 @@ mod tests {
         assert_eq!(format!("{text:?}"), "***");
     }
 
+    #[test]
+    fn a_session_is_no_token_and_a_token_no_session() {
+        let (id, digest, cookie) = draw(&[9; ENTROPY]);
+        let presented = parse_session(cookie.expose()).unwrap();
+        assert!(presented.id == id && presented.proves(&digest));
+        assert!(parse(cookie.expose()).is_none());
+        assert!(parse_session(minted(7, None).1.expose()).is_none());
+    }
+
     proptest! {
         #[test]
-        fn parsing_never_panics(text in "(hf_)?\\PC{0,100}") {
-            let _ = parse(&text);
+        fn parsing_never_panics(text in "(hfs?_)?\\PC{0,100}") {
+            let _ = (parse(&text), parse_session(&text));
         }
     }
 }

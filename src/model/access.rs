@@ -43,6 +43,37 @@ impl Scope {
     }
 }
 
+/// A set of scopes with a name, for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Sees everything but tokens, users and the audit log.
+    Viewer,
+    /// Also acknowledges, silences, and works with targets and failover groups.
+    Operator,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub fn scopes(self) -> Vec<Scope> {
+        match self {
+            Self::Viewer => vec![Scope::MonitoringRead],
+            Self::Operator => vec![Scope::MonitoringRead, Scope::MonitoringWrite, Scope::TargetsWrite],
+            Self::Admin => vec![Scope::Admin],
+        }
+    }
+}
+
 /// A stored token: what identifies it, never the token.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Token {
@@ -55,10 +86,60 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
 }
 
+impl AsRef<Self> for Token {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// A password as it is stored: what Argon2id made of it, and with which costs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PasswordHash {
+    pub salt: [u8; 16],
+    pub digest: [u8; 32],
+    /// KiB of memory, passes over it, lanes.
+    pub memory: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+/// Somebody who logs in with a password.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    pub name: String,
+    pub role: Role,
+    pub password: PasswordHash,
+    pub created_at: Timestamp,
+    /// When the password was set.
+    pub password_at: Timestamp,
+}
+
+/// What a session stands for. What it allows is looked up there with every request, so
+/// that it ends, and changes, with what it was made from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// By its id.
+    Token(String),
+    /// By name.
+    User(String),
+}
+
+/// A login of the page: what identifies it, never the cookie.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Session {
+    pub id: String,
+    /// SHA-256 of the secret part of the cookie, which is 256 random bits.
+    pub digest: [u8; 32],
+    pub holder: Holder,
+    pub created_at: Timestamp,
+    /// However busy it is.
+    pub expires_at: Timestamp,
+}
+
 /// Who is behind a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Principal {
-    /// `anonymous`, `socket:root`, `token:<name>`, ...
+    /// `anonymous`, `socket:root`, `token:<name>`, `user:<name>`, ...
     pub who: String,
     pub scopes: Vec<Scope>,
 }

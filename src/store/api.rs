@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
-use crate::model::access::{AuditEntry, Token};
+use crate::model::access::{AuditEntry, Session, Token, User};
 use crate::model::alert::Alert;
 use crate::model::breaker::SavedBreaker;
 use crate::model::check::{Ping, SavedCheck};
@@ -115,6 +115,14 @@ pub struct ImportReport {
 pub enum Write {
     PutToken(Token),
     DeleteToken {
+        id: String,
+    },
+    PutUser(User),
+    DeleteUser {
+        name: String,
+    },
+    PutSession(Session),
+    DeleteSession {
         id: String,
     },
     /// The configuration's run-time overlay, a JSON object; replaces the former.

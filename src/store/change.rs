@@ -6,6 +6,7 @@
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
+use super::accounts::{self, Uses};
 use super::alerts;
 use super::api::{Change, StoreError, Write};
 use super::breakers::BreakerRecord;
@@ -15,13 +16,11 @@ use super::fault::Fault;
 use super::jobs::{self, FailureRecord, TaskRecord};
 use super::notices::{self, NoticeRecord, TellingRecord};
 use super::record::Raw;
-use super::records::{AuditRecord, OverlayRecord, TokenRecord};
+use super::records::{AuditRecord, OverlayRecord};
 use super::room::For;
 use super::shared::write;
 use super::silences::SilenceRecord;
-use super::tables::{
-    ALERTS, AUDIT, BREAKERS, CHECKS, CONFIG, FAILURES, OUTBOX, SILENCES, TASKS, TELLINGS, TOKENS,
-};
+use super::tables::{ALERTS, AUDIT, BREAKERS, CHECKS, CONFIG, FAILURES, OUTBOX, SILENCES, TASKS, TELLINGS};
 use super::writer::Writer;
 use crate::base::secret::Secret;
 use crate::model::access::AuditEntry;
@@ -65,12 +64,7 @@ pub fn put_audit(tx: &WriteTransaction, number: u64, entry: &AuditEntry) -> Resu
 
 fn put(tx: &WriteTransaction, write: &Write) -> Result<(), Fault> {
     match write {
-        Write::PutToken(token) => {
-            tx.open_table(TOKENS)?.insert(token.id.as_str(), Raw::encode(&TokenRecord::of(token)))?;
-        }
-        Write::DeleteToken { id } => {
-            tx.open_table(TOKENS)?.remove(id.as_str())?;
-        }
+        write if accounts::concerns(write) => accounts::apply(tx, write)?,
         Write::PutOverlay(overlay) => {
             let record = OverlayRecord { json: overlay.to_string() };
             tx.open_table(CONFIG)?.insert("overlay", Raw::encode(&record))?;
@@ -191,8 +185,12 @@ impl Writer {
         let _ = self.make_room(need, For::Change);
         self.ensure_open()?;
         let first = self.next_audit;
+        // With a row of these, because their pages are written then.
+        let writes = || changes.iter().flat_map(|change| &change.writes);
+        let uses = if writes().any(accounts::concerns) { self.unsaved_uses() } else { Uses::default() };
         self.transact(&mut |tx| {
             let mut number = first;
+            uses.put(tx)?;
             for change in changes {
                 change.writes.iter().try_for_each(|write| put(tx, write))?;
                 if let Some(entry) = &change.audit {
@@ -204,14 +202,13 @@ impl Writer {
         })?;
         let audited = changes.iter().filter(|change| change.audit.is_some()).count() as u64;
         self.next_audit = first + audited;
+        self.uses_saved(&uses);
         let mut cached = write(&self.shared.cached);
         for change in changes.iter().flat_map(|change| &change.writes) {
             match change {
-                Write::PutToken(token) => drop(cached.tokens.insert(token.id.clone(), token.clone())),
-                Write::DeleteToken { id } => drop(cached.tokens.remove(id)),
                 Write::PutOverlay(overlay) => cached.overlay = overlay.clone(),
                 // The others are read once, at the start, or from the file.
-                _ => {}
+                change => cached.accounts.follow(change),
             }
         }
         Ok(())

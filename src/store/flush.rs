@@ -268,7 +268,9 @@ impl Writer {
             + series.len() as u64 * 512
             + probes::page_bytes(&probes);
         let rows = holding_of(hour, &blobs.hour_row);
+        let uses = self.unsaved_uses();
         self.write_samples(need, &mut |tx| {
+            uses.put(tx)?;
             if blobs.samples > 0 {
                 put_hour(tx, &blobs, (rows, &blobs.hour_row))?;
             }
@@ -288,6 +290,7 @@ impl Writer {
                 ledger.blocks.remove(number);
             }
         }
+        self.uses_saved(&uses);
         lock(&self.shared.probes).filed(&probes);
         self.series_saved();
         lock(&self.shared.front).head.compacted(hour);
@@ -415,7 +418,9 @@ impl Writer {
     pub fn close(&mut self, last_event: u64) -> Result<(), StoreError> {
         let flushed = self.flush(last_event);
         let clean = u64::from(flushed.is_ok());
+        let uses = self.unsaved_uses();
         self.transact(&mut |tx| {
+            uses.put(tx)?;
             let mut meta = tx.open_table(META)?;
             meta.insert(META_EVENT_CEILING, last_event)?;
             meta.insert(META_CLEAN, clean)?;

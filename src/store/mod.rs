@@ -16,6 +16,7 @@
 //! **Invariant:** the file is never longer than the cap, and a damaged file is
 //! never deleted.
 
+mod accounts;
 mod alerts;
 mod api;
 pub mod beside;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use accounts::{Accounts, Held};
 pub use api::{
     AppendReport, Change, DeliveryFilter, ImportReport, ImportSample, LatestSample, NewestSample, OpenReport,
     StoreCondition, StoreError, StoreOptions, StoreStats, Write,
@@ -293,7 +295,12 @@ impl Store {
 
     /// All tokens, by id.
     pub fn tokens(&self) -> Vec<Token> {
-        read(&self.inner.shared.cached).tokens.values().cloned().collect()
+        self.accounts().tokens.values().map(|held| Token::clone(held)).collect()
+    }
+
+    /// Tokens, users and sessions as the last commit left them; cheap.
+    pub fn accounts(&self) -> Accounts {
+        read(&self.inner.shared.cached).accounts.clone()
     }
 
     /// Identity and state of every saved breaker, by the name of its target. Reads the

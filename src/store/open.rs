@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
+use super::accounts;
 use super::api::{OpenReport, StoreCondition, StoreError, StoreOptions};
 use super::blobs;
 use super::fault::Fault;
@@ -34,7 +35,7 @@ use super::shared::{Cached, Counters, Front, Shared};
 use super::tables::{
     self, ALERTS, AUDIT, CLASS_BLOCK, CLASS_RAW, CONFIG, DELIVERIES, FAILURES, HOLDINGS, META, META_CLEAN,
     META_EVENT_CEILING, META_PING_BYTES, META_SCHEMA, META_STORE_ID, OUTBOX, PINGS, PROBES, RING, SERIES,
-    TASKS, TOKENS,
+    SESSIONS, TASKS, TOKENS, USERS, USES,
 };
 use super::tail_file::{self, TailFile};
 use crate::base::time::{Clock, Timestamp};
@@ -242,18 +243,10 @@ pub struct Rows {
     pub next_audit: u64,
 }
 
-/// A row that does not decode is skipped and logged: one bad token must not cost the
-/// history.
+/// An overlay that does not decode is skipped and logged: it must not cost the history.
 fn load_rows(tx: &redb::ReadTransaction) -> Result<Rows, Fault> {
     let mut ledger = Ledger::default();
-    let mut cached = Cached { overlay: serde_json::json!({}), ..Cached::default() };
-    for row in tx.open_table(TOKENS)?.iter()? {
-        let (id, value) = row?;
-        match value.value().decode() {
-            Ok(token) => drop(cached.tokens.insert(id.value().to_owned(), token.token(id.value()))),
-            Err(error) => tracing::error!(id = id.value(), %error, "a stored token is skipped"),
-        }
-    }
+    let mut cached = Cached { overlay: serde_json::json!({}), accounts: accounts::load(tx)? };
     if let Some(value) = tx.open_table(CONFIG)?.get("overlay")? {
         let text = value.value().decode().map_err(|error| error.to_string());
         match text.and_then(|text| serde_json::from_str(&text.json).map_err(|error| error.to_string())) {
@@ -284,7 +277,11 @@ fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Load
 
 /// Rows of the small tables; the ledger's figure. Each table keeps its own count.
 pub fn small_rows(tx: &redb::ReadTransaction) -> Result<u64, Fault> {
-    let named = tx.open_table(SERIES)?.len()? + tx.open_table(TOKENS)?.len()?;
+    let named = tx.open_table(SERIES)?.len()?
+        + tx.open_table(TOKENS)?.len()?
+        + tx.open_table(USERS)?.len()?
+        + tx.open_table(SESSIONS)?.len()?
+        + tx.open_table(USES)?.len()?;
     // These hold texts, and the log whole messages.
     let alerts = tx.open_table(ALERTS)?.len()?;
     let notices = tx.open_table(OUTBOX)?.len()? + tx.open_table(DELIVERIES)?.len()?;

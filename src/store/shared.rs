@@ -5,12 +5,12 @@
 //! `front`, so an append never waits for the disk. One would get it wrong by
 //! reading blobs under it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
+use super::accounts::Accounts;
 use super::api::{StoreCondition, StoreError, StoreOptions};
 use super::file::{Backing, FileFigures};
 use super::ledger::Ledger;
@@ -18,7 +18,6 @@ use super::probes::ProbeMemory;
 use super::ring::Head;
 use super::tail_file::TailFile;
 use crate::base::time::Clock;
-use crate::model::access::Token;
 
 /// The head and the tail, which must see the same frames in the same order.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct Front {
 /// Rows that are read on every request.
 #[derive(Debug, Default)]
 pub struct Cached {
-    pub tokens: BTreeMap<String, Token>,
+    pub accounts: Accounts,
     pub overlay: serde_json::Value,
 }
 

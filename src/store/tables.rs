@@ -9,6 +9,7 @@
 
 use redb::{TableDefinition, WriteTransaction};
 
+use super::accounts::{SessionRecord, UseRecord, UserRecord};
 use super::alerts::AlertRecord;
 use super::breakers::BreakerRecord;
 use super::checks::{CheckRecord, PingRecord};
@@ -44,6 +45,18 @@ pub const PROBES: TableDefinition<(&str, i64), Stored<StoredProbe>> = TableDefin
 /// Key:   id of the token
 /// Value: its digest and scopes, never the token
 pub const TOKENS: TableDefinition<&str, Stored<TokenRecord>> = TableDefinition::new("tokens-1");
+
+/// Key:   name of the user
+/// Value: role and the hash of the password
+pub const USERS: TableDefinition<&str, Stored<UserRecord>> = TableDefinition::new("users-1");
+
+/// Key:   id of the session
+/// Value: digest of its cookie and what it stands for; bounded
+pub const SESSIONS: TableDefinition<&str, Stored<SessionRecord>> = TableDefinition::new("sessions-1");
+
+/// Key:   (0 for a token, 1 for a session; its id)
+/// Value: when it was last used, as of the last closed hour or change; goes with its row
+pub const USES: TableDefinition<(u8, &str), Stored<UseRecord>> = TableDefinition::new("uses-1");
 
 /// Key:   name of a document: `overlay`, the configuration at run time; `ping_key`
 /// Value: the document as JSON text
@@ -125,6 +138,9 @@ pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     tx.open_table(SERIES)?;
     tx.open_table(PROBES)?;
     tx.open_table(TOKENS)?;
+    tx.open_table(USERS)?;
+    tx.open_table(SESSIONS)?;
+    tx.open_table(USES)?;
     tx.open_table(CONFIG)?;
     tx.open_table(AUDIT)?;
     tx.open_table(BREAKERS)?;

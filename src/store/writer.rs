@@ -324,7 +324,10 @@ impl Writer {
             Ok((db, rows)) => {
                 self.suspect = false;
                 self.next_audit = rows.next_audit;
-                *write(&self.shared.cached) = rows.cached;
+                let mut cached = write(&self.shared.cached);
+                rows.cached.accounts.remember(&cached.accounts);
+                *cached = rows.cached;
+                drop(cached);
                 lock(&self.shared.ledger).replace_all_but_blocks(rows.ledger);
                 *write(&self.shared.db) = Some(db);
                 self.attempt = 0;

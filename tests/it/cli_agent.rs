@@ -3,6 +3,7 @@
 use holdfast::model::access::Scope;
 
 use crate::support::app::TestApp;
+use crate::support::client::Ask;
 use crate::support::command::{Home, Ran};
 
 const FILE: &str = "[[target.postgres]]\nname = \"pg1\"\nhost = \"127.0.0.1\"\n";
@@ -146,4 +147,42 @@ async fn lists_are_shown_whole() {
     let items = whole["items"].as_array().unwrap();
     assert_eq!(Some(items.len() as u64), whole["total"].as_u64());
     assert!(whole["next"].is_null() && items.iter().any(|rule| rule["name"] == "own1099"), "{whole}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_users_come_and_go_and_a_password_is_no_argument() {
+    let app = TestApp::start().await;
+    let home = Home::new();
+    let made = run(&app, &home, &["token", "new", "--name", "ci", "--role", "viewer"], None).await;
+    let token = made.output.trim().to_owned();
+    assert!(made.code == 0 && token.starts_with("hf_"), "{made:?}");
+    assert_eq!(app.ask(Ask::get("/api/v1/targets").bearer(&token)).await.status, 200);
+    let listed = run(&app, &home, &["token", "ls"], None).await;
+    let line = listed.output.lines().find(|line| line.contains("  ci  ")).unwrap().to_owned();
+    assert!(line.contains("monitoring:read") && !listed.output.contains(&token), "{listed:?}");
+    let id = line.split_whitespace().next().unwrap();
+    assert_eq!(run(&app, &home, &["token", "revoke", id], None).await.code, 0);
+    assert_eq!(run(&app, &home, &["token", "revoke", id], None).await.code, 1);
+    for wrong in [&["token", "new"][..], &["token", "new", "--scope", "admin", "--role", "admin"]] {
+        assert_eq!(run(&app, &home, wrong, None).await.code, 2, "{wrong:?}");
+    }
+    let refused = run(&app, &home, &["token", "new", "--scope", "root"], None).await;
+    assert!(refused.code == 1 && refused.error.contains("root"), "{refused:?}");
+
+    let typed = |password: &'static str| {
+        let mut command = home.command(&["user", "set-password", "eva"]);
+        command.env("HOLDFAST_DATA_DIR", app.socket.parent().unwrap());
+        let file = home.write("password", password);
+        command.stdin(std::fs::File::open(file).unwrap());
+        holdfast::runtime::supervisor::Supervisor::blocking(move || Ran::of(command.output().unwrap()))
+    };
+    let added = typed("correct horse\n").await.unwrap();
+    assert!(added.code == 0 && added.error.contains("with the role admin"), "{added:?}");
+    assert!(typed("another horse\n").await.unwrap().error.contains("is set"));
+    assert_eq!(typed("short\n").await.unwrap().code, 1);
+    assert_eq!(typed("").await.unwrap().code, 2);
+    assert_eq!(run(&app, &home, &["user", "set-role", "eva", "viewer"], None).await.code, 0);
+    assert!(run(&app, &home, &["user", "ls"], None).await.output.contains("eva   viewer"));
+    assert_eq!(run(&app, &home, &["user", "rm", "eva"], None).await.code, 0);
+    assert_eq!(run(&app, &home, &["user", "rm", "eva"], None).await.code, 1);
 }

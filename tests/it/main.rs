@@ -6,6 +6,7 @@ mod alertmanager_api;
 mod applications;
 mod support;
 
+mod access;
 mod alertmanager;
 mod api;
 mod auth;

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn own_names_and_the_reached_address_pass_and_others_do_not() {
         let local: SocketAddr = "192.0.2.7:3003".parse().unwrap();
-        let peer = Peer::Tcp { remote: local, local };
+        let peer = Peer::Tcp { remote: local, local, tls: false };
         let mut config = Config { listen: vec![String::from("nas.lan:3003")], ..Config::default() };
         config.auth.allowed_hosts = vec![String::from("status.example.org")];
         for host in [

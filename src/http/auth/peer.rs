@@ -15,8 +15,15 @@ use axum::http::HeaderMap;
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Peer {
-    Tcp { remote: SocketAddr, local: SocketAddr },
-    Unix { uid: u32 },
+    /// `tls`: whether the connection is encrypted.
+    Tcp {
+        remote: SocketAddr,
+        local: SocketAddr,
+        tls: bool,
+    },
+    Unix {
+        uid: u32,
+    },
 }
 
 /// Who the request is from, as far as addresses tell.
@@ -58,6 +65,15 @@ pub fn client_of(peer: Peer, headers: &HeaderMap, trusted: &[String]) -> Client 
         }
     }
     Client::Network { address: remote, local: false }
+}
+
+/// Whether the request came encrypted: to us, or to a proxy that is trusted and says so.
+pub fn is_secure(peer: Peer, headers: &HeaderMap, trusted: &[String]) -> bool {
+    let Peer::Tcp { remote, tls, .. } = peer else { return false };
+    let remote = remote.ip().to_canonical();
+    let is_trusted = || trusted.iter().any(|text| text.parse::<IpAddr>().is_ok_and(|one| one == remote));
+    let says = || headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https");
+    tls || is_trusted() && says()
 }
 
 /// The addresses of `Forwarded: for=` or of `X-Forwarded-For`, in order; `None` for
@@ -103,7 +119,7 @@ mod tests {
         }
         let remote = SocketAddr::new(remote.parse().unwrap(), 1);
         let trusted: Vec<String> = trusted.iter().map(|text| (*text).to_owned()).collect();
-        match client_of(Peer::Tcp { remote, local: remote }, &map, &trusted) {
+        match client_of(Peer::Tcp { remote, local: remote, tls: false }, &map, &trusted) {
             Client::Network { address, local } => (address.to_string(), local),
             Client::Socket { .. } => unreachable!(),
         }

@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
-use crate::http::auth::{Access, MonitoringRead};
+use crate::http::auth::{Access, MonitoringRead, Pass};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
-use crate::http::live::{self, Filter};
+use crate::http::live::{self, Filter, Opened};
 use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::model::event::Event;
@@ -48,7 +48,7 @@ struct Wanted {
               (status = 200, body = Event, content_type = "text/event-stream"))
 )]
 async fn monitoring_events(
-    _: Access<MonitoringRead>,
+    access: Access<MonitoringRead>,
     State(app): State<AppState>,
     ApiQuery(wanted): ApiQuery<Wanted>,
     headers: HeaderMap,
@@ -56,16 +56,16 @@ async fn monitoring_events(
 ) -> Result<Response, Problem> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/event-stream") {
-        return server_sent(&app, &wanted, &headers);
+        return server_sent(&app, access.pass, &wanted, &headers);
     }
     let filter = Filter::read(wanted.types.as_deref(), wanted.since.as_deref())?;
     let upgrade = upgrade.map_err(|_| {
         Problem::of_status(StatusCode::UPGRADE_REQUIRED)
             .hint("connect with a WebSocket client, or send `Accept: text/event-stream`")
     })?;
-    let place = live::place(&app)?;
     let supervisor = app.services.supervisor.clone();
     let stop = supervisor.stop_of(Phase::Serve);
+    let opened = Opened { filter, pass: access.pass, stop, place: live::place(&app)? };
     let upgrade = upgrade
         .max_message_size(MESSAGE_LIMIT)
         .max_frame_size(MESSAGE_LIMIT)
@@ -73,7 +73,7 @@ async fn monitoring_events(
         .max_write_buffer_size(WRITE_LIMIT);
     Ok(upgrade.on_upgrade(async move |socket| {
         // Handed on, so that the stop of the agent waits for it.
-        supervisor.spawn_once(Phase::Serve, live::websocket(app, socket, filter, stop, place));
+        supervisor.spawn_once(Phase::Serve, live::websocket(app, socket, opened));
     }))
 }
 
@@ -84,21 +84,26 @@ async fn monitoring_events(
     responses((status = 200, body = Event, content_type = "text/event-stream"))
 )]
 async fn events(
-    _: Access<MonitoringRead>,
+    access: Access<MonitoringRead>,
     State(app): State<AppState>,
     ApiQuery(wanted): ApiQuery<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    server_sent(&app, &wanted, &headers)
+    server_sent(&app, access.pass, &wanted, &headers)
 }
 
-fn server_sent(app: &AppState, wanted: &Wanted, headers: &HeaderMap) -> Result<Response, Problem> {
+fn server_sent(
+    app: &AppState,
+    pass: Pass,
+    wanted: &Wanted,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     // A browser that resumes repeats the first address, so its header is newer.
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
     let filter = Filter::read(wanted.types.as_deref(), last.or(wanted.since.as_deref()))?;
-    let place = live::place(app)?;
     let stop = app.services.supervisor.stop_of(Phase::Serve);
-    let mut response = Body::from_stream(live::sse(app, filter, stop, place)).into_response();
+    let opened = Opened { filter, pass, stop, place: live::place(app)? };
+    let mut response = Body::from_stream(live::sse(app, opened)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     Ok(response)
 }

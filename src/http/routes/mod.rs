@@ -25,11 +25,14 @@ pub mod reports;
 pub mod rule_import;
 pub mod rules;
 pub mod series;
+pub mod session;
 pub mod silences;
 pub mod system;
 pub mod target_changes;
 pub mod targets;
 pub mod tasks;
+pub mod tokens;
+pub mod users;
 
 use super::registry::Registry;
 
@@ -64,6 +67,9 @@ pub fn all<R: Registry>(registry: R) -> R {
         .routes(system::routes)
         .routes(config::routes)
         .routes(audit::routes)
+        .routes(tokens::routes)
+        .routes(users::routes)
+        .routes(session::routes)
         .routes(ingest::routes)
         .routes(super::families::routes)
         .routes(super::prometheus::routes)
