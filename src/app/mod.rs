@@ -10,8 +10,12 @@
 //! Nothing else sees all parts. Wrong would be to let parts find each other: what
 //! depends on what would then be everywhere instead of here.
 
+mod bind;
 mod directory;
 mod logging;
+mod prepare;
+
+pub use prepare::{FirstUser, Prepared, prepare};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +26,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use self::bind::{Bound, bind, open_tls};
 use self::directory::Directory;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, SystemClock};
@@ -47,6 +52,7 @@ use crate::model::host::HostView;
 use crate::model::target::TargetStatus;
 use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
+use crate::runtime::server_tls::{ServerTls, ServerTlsError};
 use crate::runtime::supervisor::{Phase, Policy, Supervisor};
 use crate::store::{OpenReport, Store, StoreError, StoreOptions};
 use crate::targets;
@@ -72,6 +78,8 @@ pub enum AppError {
     Listen { address: String, reason: std::io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Tls(#[from] ServerTlsError),
     #[error("{0}")]
     Failed(String),
 }
@@ -130,6 +138,7 @@ impl Agent {
             None => bind(&config).await?,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let tls = open_tls(&config, clock.now())?;
         let bus = Bus::new(clock.clone(), EVENTS);
         let environment = loaded.sources.environment.iter();
         let environment =
@@ -157,7 +166,7 @@ impl Agent {
             directory,
         };
         logging::follow(&agent.supervisor, agent.settings.subscribe(), level);
-        agent.listen(&config, bound).await?;
+        agent.listen(&config, bound, tls).await?;
         let running = async {
             agent.open_store(&config).await?;
             agent.watch();
@@ -175,12 +184,13 @@ impl Agent {
     }
 
     /// Serves every listener; from here on `/livez` answers.
-    async fn listen(&self, config: &Config, bound: Bound) -> Result<(), AppError> {
+    async fn listen(&self, config: &Config, bound: Bound, tls: Option<ServerTls>) -> Result<(), AppError> {
         let front = Front::new(self.services());
         let mut addresses = Vec::new();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         for (address, listener) in bound.listen {
-            addresses.extend(listener.address().map(|bound| format!("http://{bound}/ui/")));
-            self.serve(format!("listen {address}"), listener, front.clone());
+            addresses.extend(listener.address().map(|bound| format!("{scheme}://{bound}/ui/")));
+            self.serve(format!("listen {address}"), listener.with_tls(tls.as_ref()), front.clone());
         }
         for address in &config.listen {
             let Some(path) = address.strip_prefix("unix:") else { continue };
@@ -190,6 +200,7 @@ impl Agent {
             self.serve(format!("listen {address}"), listener, front.clone());
         }
         if let Some((address, listener)) = bound.metrics {
+            let listener = listener.with_tls(tls.as_ref());
             self.serve(format!("listen metrics {address}"), listener, front.only_metrics());
         }
         let socket = self.directory.socket();
@@ -200,6 +211,13 @@ impl Agent {
         say(&format!("holdfast {}", env!("CARGO_PKG_VERSION")));
         for address in addresses {
             say(&format!("page    {address}"));
+        }
+        if let Some(tls) = tls {
+            say(&format!("sha256  {} (the certificate)", tls.fingerprint()));
+            let config = self.settings.subscribe();
+            self.supervisor.spawn("certificate", Policy::Restart, Phase::Serve, move |stop| {
+                tls.clone().follow(config.clone(), stop)
+            });
         }
         say(&format!("token   {}", self.directory.token().display()));
         Ok(())
@@ -479,29 +497,6 @@ impl Agent {
             Err(_) => tracing::error!("the store did not close in time"),
         }
     }
-}
-
-/// TCP listeners that are bound and not served yet, with what was configured.
-struct Bound {
-    listen: Vec<(String, Listener)>,
-    metrics: Option<(String, Listener)>,
-}
-
-/// Takes the ports. Leaves nothing behind when one of them is taken.
-async fn bind(config: &Config) -> Result<Bound, AppError> {
-    let tcp = async |address: &String| match Listener::tcp(address).await {
-        Ok(listener) => Ok((address.clone(), listener)),
-        Err(reason) => Err(AppError::Listen { address: address.clone(), reason }),
-    };
-    let mut listen = Vec::new();
-    for address in config.listen.iter().filter(|address| !address.starts_with("unix:")) {
-        listen.push(tcp(address).await?);
-    }
-    let metrics = match &config.metrics.listen {
-        Some(address) => Some(tcp(address).await?),
-        None => None,
-    };
-    Ok(Bound { listen, metrics })
 }
 
 /// What the process may be told.

@@ -3,7 +3,10 @@
 //! It only adds: a configuration that is there stays as it is, and running it twice
 //! changes nothing.
 
+mod lan;
+
 use std::io::{BufRead as _, Write as _};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +27,18 @@ pub struct SetupArguments {
     /// Ask nothing and take what is suggested
     #[arg(long, short)]
     pub yes: bool,
+    /// Listen on the address of the local network too, with TLS and a first user: for a host without a screen
+    #[arg(long)]
+    pub lan: bool,
+    /// The address to listen on [default: the one that leads to other networks]
+    #[arg(long, value_name = "IP", requires = "lan")]
+    pub address: Option<IpAddr>,
+    /// Name of the first user
+    #[arg(long, value_name = "NAME", default_value = "admin", requires = "lan")]
+    pub user: String,
+    /// Read the first user's password from standard input instead of making one
+    #[arg(long, requires = "lan")]
+    pub password_stdin: bool,
 }
 
 /// # Errors
@@ -35,11 +50,21 @@ pub fn setup(arguments: &SetupArguments, global: &Global, surroundings: &Surroun
     let mut sources = surroundings.sources(global, Vec::new());
     sources.file = Some(path.clone());
     let wrong = |problems: Problems| Failure::new(CONFIGURATION, problems);
+    if arguments.lan && !created {
+        let message = format!(
+            "{} is there and stays as it is: add the address to `listen` and `self_signed = true` to [tls] there, \
+             start the agent, then `holdfast user set-password {}`",
+            path.display(),
+            arguments.user
+        );
+        return Err(Failure::new(USAGE, message));
+    }
+    let first = arguments.lan.then(|| lan::First::of(arguments, surroundings)).transpose()?;
     let loaded = if created {
         let data_dir = surroundings.data_dir(global);
         let disk = Disk::below(&data_dir, Path::new("/sys"));
         let profile = choose(&disk, arguments, surroundings)?;
-        let text = document(&data_dir, profile);
+        let text = document(&data_dir, profile, first.as_ref().map(|first| first.address));
         // Checked first: what is refused leaves nothing behind.
         let name = path.display().to_string();
         let loaded = load_text(sources, &name, &text, Overlay::default()).map_err(wrong)?;
@@ -53,18 +78,24 @@ pub fn setup(arguments: &SetupArguments, global: &Global, surroundings: &Surroun
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir).map_err(|error| {
         Failure::io(format!("cannot create the data directory {}", data_dir.display()), &error)
     })?;
+    let made = first.as_ref().map(|first| first.prepare(&loaded)).transpose()?;
     let page = page_address(&loaded);
     let token = data_dir.join("admin.token");
     if global.json {
-        print_json(&json!({
+        let mut said = json!({
             "config": path, "created": created, "data_dir": data_dir, "page": page, "token_file": token,
-        }))?;
+        });
+        if let Some(made) = &made {
+            said["lan"] = made.json();
+        }
+        print_json(&said)?;
         return Ok(OK);
     }
     let said = if created { "written" } else { "kept" };
     let page = page.unwrap_or_else(|| String::from("only through the unix socket"));
+    let lan = made.map(|made| made.text()).unwrap_or_default();
     print(&format!(
-        "configuration   {} ({said})\ndata directory  {}\npage            {page}\nadmin token     {} (after the first start)\n\nstart it with   holdfast run --config {}\n",
+        "configuration   {} ({said})\ndata directory  {}\npage            {page}\nadmin token     {} (after the first start)\n{lan}\nstart it with   holdfast run --config {}\n",
         path.display(),
         data_dir.display(),
         token.display(),
@@ -73,20 +104,29 @@ pub fn setup(arguments: &SetupArguments, global: &Global, surroundings: &Surroun
     Ok(OK)
 }
 
-/// The page of the first address that is no socket.
+/// The page of the last address that is no socket.
 fn page_address(loaded: &Loaded) -> Option<String> {
-    let address = loaded.config.listen.iter().find(|address| !address.starts_with("unix:"))?;
-    Some(format!("http://{address}/ui/"))
+    let scheme = if loaded.config.tls.is_on() { "https" } else { "http" };
+    let address = loaded.config.listen.iter().rfind(|address| !address.starts_with("unix:"))?;
+    Some(format!("{scheme}://{address}/ui/"))
 }
 
-fn document(data_dir: &Path, profile: Profile) -> String {
+fn document(data_dir: &Path, profile: Profile, lan: Option<IpAddr>) -> String {
+    let (lan, tls) = match lan {
+        Some(ip) => (
+            format!(", \"{}\"", SocketAddr::new(ip, 3003)),
+            "[tls]\n# A certificate of its own, in the data directory.\nself_signed = true\n\n",
+        ),
+        None => (String::new(), ""),
+    };
     let profile = if profile == Profile::Flash { "flash" } else { "default" };
     let data_dir = toml::Value::from(data_dir.display().to_string());
     format!(
         "# Every option with its default: holdfast config example\n\
-         listen = [\"127.0.0.1:3003\"]\n\
+         listen = [\"127.0.0.1:3003\"{lan}]\n\
          data_dir = {data_dir}\n\
          \n\
+         {tls}\
          [storage]\n\
          # \"default\" writes every 30 s, \"flash\" every 120 s for flash that wears and disks that sleep.\n\
          profile = \"{profile}\"\n\
@@ -227,12 +267,15 @@ mod tests {
     #[test]
     fn the_first_configuration_is_valid() {
         for profile in [Profile::Default, Profile::Flash] {
-            let text = document(Path::new("/srv/a \"b\""), profile);
+            let text = document(Path::new("/srv/a \"b\""), profile, None);
             let loaded =
                 crate::config::load::load_text(Default::default(), "h.toml", &text, Overlay::default())
                     .unwrap();
             assert_eq!(loaded.config.storage.profile, profile);
             assert_eq!(loaded.config.data_dir, Path::new("/srv/a \"b\""));
         }
+        let text = document(Path::new("/srv"), Profile::Default, Some("192.0.2.7".parse().unwrap()));
+        let loaded = load_text(Default::default(), "h.toml", &text, Overlay::default()).unwrap();
+        assert_eq!(page_address(&loaded).unwrap(), "https://192.0.2.7:3003/ui/");
     }
 }

@@ -36,6 +36,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut checker = Checker { environment, findings: Vec::new(), names: BTreeMap::new() };
     checker.addresses(config);
     config.auth.check(&mut checker);
+    config.tls.check(&mut checker);
     checker.storage(config);
     checker.interval("collect.interval", config.collect.interval);
     checker.origins(config);
@@ -87,11 +88,13 @@ impl Checker<'_> {
             self.say("listen", "no address, expected at least one, such as \"127.0.0.1:3003\"");
         }
         for (index, address) in config.listen.iter().enumerate() {
-            if let Err(message) = listen_address(address) {
+            if let Err(message) = listen_address(address, config.tls.is_on()) {
                 self.say_of("listen", index, message);
             }
         }
-        if let Some(Err(message)) = config.metrics.listen.as_deref().map(listen_address) {
+        if let Some(Err(message)) =
+            config.metrics.listen.as_deref().map(|listen| listen_address(listen, config.tls.is_on()))
+        {
             self.say("metrics.listen", message);
         }
         if !config.data_dir.is_absolute() {
@@ -234,9 +237,9 @@ impl Checker<'_> {
     }
 }
 
-/// Whether the agent may listen there: loopback, or a unix socket by its absolute
-/// path. There is no TLS section yet, so nothing else is safe.
-fn listen_address(address: &str) -> Result<(), String> {
+/// Whether the agent may listen there: loopback, a unix socket by its absolute path, and
+/// with TLS anywhere. What comes from elsewhere always needs a token.
+fn listen_address(address: &str, tls: bool) -> Result<(), String> {
     if let Some(path) = address.strip_prefix("unix:") {
         let absolute = Path::new(path).is_absolute();
         return absolute.then_some(()).ok_or_else(|| {
@@ -253,12 +256,13 @@ fn listen_address(address: &str) -> Result<(), String> {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
     };
-    if loopback {
+    if loopback || tls {
         return Ok(());
     }
     Err(format!(
-        "`{address}` can be reached from the network without TLS, expected a loopback address such as \
-         \"127.0.0.1:3003\": put a reverse proxy with TLS on this host in front of it, or use an SSH tunnel"
+        "`{address}` can be reached from the network without TLS, expected `cert_file` and `key_file` or \
+         `self_signed = true` in section [tls], or a loopback address such as \"127.0.0.1:3003\" with a reverse \
+         proxy or an SSH tunnel in front of it"
     ))
 }
 
@@ -274,7 +278,7 @@ mod tests {
     #[test]
     fn only_what_stays_on_the_host_may_be_listened_on() {
         for good in ["127.0.0.1:3003", "[::1]:3003", "127.8.0.1:1", "localhost:3003", "unix:/run/h.sock"] {
-            assert_eq!(listen_address(good), Ok(()), "{good}");
+            assert_eq!(listen_address(good, false), Ok(()), "{good}");
         }
         for (bad, part) in [
             ("0.0.0.0:3003", "without TLS"),
@@ -284,8 +288,10 @@ mod tests {
             ("nas:3003", "is not an address"),
             ("unix:h.sock", "absolute"),
         ] {
-            let error = listen_address(bad).unwrap_err();
+            let error = listen_address(bad, false).unwrap_err();
             assert!(error.contains(part), "{bad}: {error}");
+            let with_tls = listen_address(bad, true).is_ok();
+            assert_eq!(with_tls, part == "without TLS", "{bad}");
         }
     }
 }

@@ -240,7 +240,7 @@ fn locate(tree: &Branch, key: &Key, element: Option<usize>) -> Origin {
 }
 
 /// Endpoints that others on the network reach: the server behind them asks who they are,
-/// as it would without the agent, so whoever writes the file may want that. What was set
+/// as it would without the agent, so whoever writes the file may want that, and says so. What was set
 /// at run time is a problem, because a token for targets is no leave to open the host.
 fn exposed(config: &Config, tree: &Branch) -> (Vec<Problem>, Vec<String>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -253,6 +253,13 @@ fn exposed(config: &Config, tree: &Branch) -> (Vec<Problem>, Vec<String>) {
                     let message = format!(
                         "`{listen}` can be reached from the network, which only the configuration file can say, \
                          expected a loopback address such as \"127.0.0.1:6432\""
+                    );
+                    problems.push(Problem::new(origin, &key, message));
+                }
+                origin if !group.open_to_network => {
+                    let message = format!(
+                        "`{listen}` can be reached from the network, and the agent asks nobody there who they are, \
+                         expected a loopback address such as \"127.0.0.1:6432\", or `open_to_network = true` beside it"
                     );
                     problems.push(Problem::new(origin, &key, message));
                 }

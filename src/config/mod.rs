@@ -33,6 +33,7 @@ pub mod rule;
 pub mod schema;
 pub mod storage;
 pub mod target;
+pub mod tls;
 pub mod tree;
 pub mod view;
 
@@ -52,6 +53,7 @@ pub struct Config {
     pub listen: Vec<String>,
     pub data_dir: PathBuf,
     pub auth: auth::Auth,
+    pub tls: tls::Tls,
     pub alerting: alerting::Alerting,
     pub collect: collect::Collect,
     pub storage: storage::Storage,
@@ -73,6 +75,7 @@ impl Default for Config {
             listen: vec![String::from("127.0.0.1:3003")],
             data_dir: PathBuf::from("/var/lib/holdfast"),
             auth: auth::Auth::default(),
+            tls: tls::Tls::default(),
             alerting: alerting::Alerting::default(),
             collect: collect::Collect::default(),
             storage: storage::Storage::default(),

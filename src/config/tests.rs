@@ -132,7 +132,7 @@ fn every_slip_is_one_clear_line() {
         ),
         (
             "metrics = { listen = \"0.0.0.0:9111\" }",
-            "h.toml:1:22: key metrics.listen: `0.0.0.0:9111` can be reached from the network without TLS, expected a loopback address",
+            "h.toml:1:22: key metrics.listen: `0.0.0.0:9111` can be reached from the network without TLS, expected `cert_file` and `key_file` or `self_signed = true` in section [tls]",
         ),
         ("a = ", "h.toml:1:5: "),
         ("listen = []\nlisten = []", "h.toml:2:1: duplicate key"),

@@ -40,7 +40,10 @@ use crate::store::{Change, Store, StoreError, Write};
 const LONGEST_AUDIT: usize = 16 * 1024;
 
 /// Keys that are read once, at the start; a change waits for the next one.
-const AT_START: [&str; 14] = [
+const AT_START: [&str; 17] = [
+    "tls.cert_file",
+    "tls.key_file",
+    "tls.self_signed",
     "alerting.external_url",
     "listen",
     "data_dir",

@@ -34,16 +34,32 @@ pub struct Problem {
     /// Seconds until another try may succeed.
     pub retry_after: Option<u64>,
     /// The limit that was reached.
-    pub limit: Option<&'static Limit>,
+    pub limit: Option<Limit>,
 }
 
 /// How much may be asked in which time; shown in the fields of
 /// draft-ietf-httpapi-ratelimit-headers.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub name: &'static str,
     pub quota: usize,
     pub window_seconds: u64,
+}
+
+impl Limit {
+    /// Says what is left, and in how many seconds it is whole again.
+    pub fn tell(&self, headers: &mut HeaderMap, left: u32, reset: u64) {
+        let Self { name, quota, window_seconds } = self;
+        let fields = [
+            ("ratelimit-policy", format!("\"{name}\";q={quota};w={window_seconds}")),
+            ("ratelimit", format!("\"{name}\";r={left};t={reset}")),
+        ];
+        for (field, value) in fields {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(field, value);
+            }
+        }
+    }
 }
 
 /// What the caller reads.
@@ -93,7 +109,7 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn limit(mut self, limit: &'static Limit) -> Self {
+    pub fn limit(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
         self
     }
@@ -160,17 +176,8 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(Limit { name, quota, window_seconds }) = self.limit {
-            let left = self.retry_after.unwrap_or(*window_seconds);
-            let fields = [
-                ("ratelimit-policy", format!("\"{name}\";q={quota};w={window_seconds}")),
-                ("ratelimit", format!("\"{name}\";r=0;t={left}")),
-            ];
-            for (field, value) in fields {
-                if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.insert(field, value);
-                }
-            }
+        if let Some(limit) = self.limit {
+            limit.tell(headers, 0, self.retry_after.unwrap_or(limit.window_seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"holdfast\""));

@@ -2,8 +2,9 @@
 //!
 //! One plain function instead of a stack of layers: each layer would box a future
 //! and clone a service per request, and `/health` is asked thousands of times a
-//! second. Before: the store is open, the host is ours, the origin may. After:
-//! errors get their body, answers their headers, the counters their figures.
+//! second. Before: the head is neither too large nor ambiguous, the host is ours, the origin
+//! may, the client does not ask too often, the store is open. After: errors get their body,
+//! answers their headers, the counters their figures.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -13,17 +14,20 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+    LOCATION, ORIGIN, REFERRER_POLICY, TRANSFER_ENCODING, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tower::Service as _;
 
 use super::auth::hosts;
-use super::auth::peer::Peer;
+use super::auth::peer::{self, Peer};
 use super::dialect::Dialect;
 use super::error::Problem;
+use super::head_guard::Ambiguous;
+use super::rate::Quota;
 use super::state::{App, AppState, Services};
 use crate::base::secret::MASK;
 use crate::base::time::Monotonic;
@@ -60,8 +64,11 @@ impl Front {
         let address = request.uri().clone();
         let instance = &*shown(address.path());
         let origin = request.headers().get(ORIGIN).cloned();
+        let quota = self.quota(peer, &request);
+        // What comes behind chunks is not looked at, see the guard; so nothing does.
+        let last = request.headers().contains_key(TRANSFER_ENCODING) || is_ambiguous(&request);
         let trace_parent = request.headers().get("traceparent").cloned();
-        let mut response = match self.admit(peer, &request) {
+        let mut response = match self.admit(peer, &request, quota) {
             Err(problem) => problem.into_response(),
             Ok(Some(response)) => response,
             Ok(None) => {
@@ -72,16 +79,36 @@ impl Front {
         if response.status().is_client_error() || response.status().is_server_error() {
             response = self.explain(response, instance, trace_parent.as_ref());
         }
-        self.finish(&mut response, origin);
+        self.finish(&mut response, origin, quota);
+        if last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let ended = clock.monotonic();
         let failed = response.status().is_server_error();
         self.app.counters.record(Monotonic(ended.since(self.app.started)), ended.since(started), failed);
         response
     }
 
+    /// What is left to the client, where it is counted.
+    fn quota(&self, peer: Peer, request: &Request<Body>) -> Option<Quota> {
+        let (client, most) = {
+            let config = self.app.config.borrow();
+            let client = peer::client_of(peer, request.headers(), &config.http.trusted_proxies);
+            (client, config.http.rate_limit)
+        };
+        let now = self.app.services.clock.monotonic();
+        self.app.rates.count(&client, request.uri().path(), most, now)
+    }
+
     /// Whether the request may reach a handler; `Some` when it is answered already.
-    fn admit(&self, peer: Peer, request: &Request<Body>) -> Result<Option<Response>, Problem> {
+    fn admit(
+        &self,
+        peer: Peer,
+        request: &Request<Body>,
+        quota: Option<Quota>,
+    ) -> Result<Option<Response>, Problem> {
         let path = request.uri().path();
+        check_head(request)?;
         if self.only_metrics && path != "/metrics" {
             return Err(Problem::not_found("this listener serves /metrics only"));
         }
@@ -108,6 +135,9 @@ impl Front {
                 return Ok(Some(preflight()));
             }
         }
+        if let Some(redirect) = must_encrypt(peer, request, host, config.tls.is_on())? {
+            return Ok(Some(redirect));
+        }
         let listed = |origin: &HeaderValue| hosts::is_listed(origin.to_str().unwrap_or_default(), &config);
         if is_of_other_site(request) && !request.headers().get(ORIGIN).is_some_and(listed) {
             let detail = "pages of another site may not ask this agent, only lead to its page";
@@ -115,6 +145,13 @@ impl Front {
                 .hint("origins in `http.cors` may"));
         }
         drop(config);
+        if let Some(quota) = quota.filter(|quota| quota.exceeded) {
+            let detail = format!("more than {} requests within a minute", quota.limit.quota);
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+                .retry_after(quota.reset)
+                .limit(quota.limit)
+                .hint("the setting is `http.rate_limit`"));
+        }
         if !matches!(path, "/livez" | "/readyz") && !is_page(path) {
             self.app.store()?;
         }
@@ -152,11 +189,17 @@ impl Front {
         }
     }
 
-    fn finish(&self, response: &mut Response, origin: Option<HeaderValue>) {
+    fn finish(&self, response: &mut Response, origin: Option<HeaderValue>, quota: Option<Quota>) {
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if !headers.contains_key(CACHE_CONTROL) {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // What the page says of itself stands.
+        for (name, value) in USUAL {
+            headers.entry(name).or_insert(value);
+        }
+        if let Some(Quota { limit, left, reset, .. }) = quota
+            && !headers.contains_key("ratelimit")
+        {
+            limit.tell(headers, left, reset);
         }
         let Some(origin) = origin else { return };
         let listed = origin.to_str().is_ok_and(|origin| hosts::is_listed(origin, &self.app.config.borrow()));
@@ -165,6 +208,69 @@ impl Front {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
+}
+
+/// On every answer that says nothing else. There is no `Strict-Transport-Security`: it would
+/// hold for every port of this host, where other programs may have no TLS.
+const USUAL: [(HeaderName, HeaderValue); 5] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+/// Bytes of a request's target, and of all its headers together.
+const LONGEST_TARGET: usize = 16 * 1024;
+const LONGEST_HEADERS: usize = 32 * 1024;
+
+fn is_ambiguous(request: &Request<Body>) -> bool {
+    request.extensions().get::<Ambiguous>().is_some()
+}
+
+/// Whether the head is one that is looked at at all.
+fn check_head(request: &Request<Body>) -> Result<(), Problem> {
+    if is_ambiguous(request) {
+        let detail = "the request says in two ways where its body ends";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "ambiguous_length", detail)
+            .hint("send either Content-Length or Transfer-Encoding, once"));
+    }
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, str::len);
+    if target > LONGEST_TARGET {
+        let detail = format!("the target has more than {LONGEST_TARGET} bytes");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail));
+    }
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if headers.sum::<usize>() > LONGEST_HEADERS {
+        let detail = format!("the headers have more than {LONGEST_HEADERS} bytes together");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, "headers_too_large", detail));
+    }
+    Ok(())
+}
+
+/// Where TLS is on, what comes from elsewhere must use it: a browser is led there, and a
+/// program is told, before it sends more.
+fn must_encrypt(
+    peer: Peer,
+    request: &Request<Body>,
+    host: Option<&str>,
+    is_on: bool,
+) -> Result<Option<Response>, Problem> {
+    let Peer::Tcp { remote, tls: false, .. } = peer else { return Ok(None) };
+    if !is_on || remote.ip().to_canonical().is_loopback() {
+        return Ok(None);
+    }
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    if let (Some(host), true) = (host, is_page(request.uri().path()) && request.method() == Method::GET)
+        && let Ok(place) = HeaderValue::from_str(&format!("https://{host}{target}"))
+    {
+        let mut response = StatusCode::PERMANENT_REDIRECT.into_response();
+        response.headers_mut().insert(LOCATION, place);
+        return Ok(Some(response));
+    }
+    let detail = "this address is for TLS";
+    Err(Problem::new(StatusCode::FORBIDDEN, "tls_required", detail).hint("use https:// instead of http://"))
 }
 
 /// The path as logs and errors may show it: that of a ping is what proves who reports.

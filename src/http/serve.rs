@@ -1,7 +1,8 @@
 //! Listeners and their connections.
 //!
-//! A connection is given a place before it is accepted, so a flood waits in the
-//! kernel's queue instead of in our memory. Stopping lets every connection finish
+//! Connections have a bounded number of places ([`Places`]); a flood takes those of idle
+//! ones. Where TLS is on, the first byte tells who speaks it: this host may speak in the
+//! clear too, everybody else is told to use TLS. Stopping lets every connection finish
 //! the answer it is giving; event streams hear of the stop themselves.
 
 use std::io;
@@ -13,16 +14,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
+use hyper::body::Body as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::peer::Peer;
 use super::front::{Front, SharedFront};
+use super::head_guard::{HeadGuard, LONGEST_HEAD};
+use super::places::{Place, Places};
 use super::write_deadline::WriteDeadline;
+use crate::runtime::server_tls::ServerTls;
 use crate::runtime::supervisor::{Phase, Supervisor};
 
 /// Connections per listener.
@@ -31,16 +36,27 @@ const CONNECTIONS: usize = 512;
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a connection may take to end once the agent stops.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// Read buffer, and thereby the largest head.
-const BUFFER: usize = 64 * 1024;
+/// From the first byte to encryption.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What a TLS connection begins with.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// Wait after the system refused a connection, e.g. for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where requests come in.
-#[derive(Debug)]
 pub enum Listener {
-    Tcp(TcpListener),
+    /// With TLS, where that is on.
+    Tcp(TcpListener, Option<TlsAcceptor>),
     Unix(UnixListener),
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(listener, tls) => write!(f, "Tcp({listener:?}, tls: {})", tls.is_some()),
+            Self::Unix(listener) => write!(f, "Unix({listener:?})"),
+        }
+    }
 }
 
 impl Listener {
@@ -49,7 +65,16 @@ impl Listener {
     /// # Errors
     /// What the system said.
     pub async fn tcp(address: &str) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self::Tcp)
+        TcpListener::bind(address).await.map(|listener| Self::Tcp(listener, None))
+    }
+
+    /// The same with TLS, if there is any; a unix socket stays as it is.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<&ServerTls>) -> Self {
+        match self {
+            Self::Tcp(listener, _) => Self::Tcp(listener, tls.map(|tls| tls.acceptor().clone())),
+            Self::Unix(_) => self,
+        }
     }
 
     /// Binds a unix socket that only its owner may use. A socket that nobody
@@ -86,7 +111,7 @@ impl Listener {
     /// The TCP address that was bound, with the port the system chose.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener, _) => listener.local_addr().ok(),
             Self::Unix(_) => None,
         }
     }
@@ -125,50 +150,94 @@ impl Drop for Room {
 /// Accepts connections until `stop`, each as a task of the supervisor.
 pub async fn serve(listener: &Listener, front: &Front, supervisor: &Supervisor, stop: &CancellationToken) {
     let front: SharedFront = Arc::new(front.clone());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS);
     let _alive = Alive::new(front.clone());
     loop {
-        let place = tokio::select! {
-            () = stop.cancelled() => return,
-            place = places.clone().acquire_owned() => place,
-        };
-        let Ok(place) = place else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = accept(listener, &front, supervisor, stop, place) => accepted,
+            accepted = accept(listener) => accepted,
         };
-        if let Err(error) = accepted
-            && !is_about_one_connection(&error)
-        {
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(REFUSED_PAUSE).await;
+        let (accepted, place) = match accepted {
+            Ok(accepted) => tokio::select! {
+                () = stop.cancelled() => return,
+                place = places.take() => (accepted, place),
+            },
+            Err(error) => {
+                if !is_about_one_connection(&error) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        let Some(place) = place else { return };
+        let seat = Seat { front: front.clone(), stop: stop.clone(), place: Arc::new(place) };
+        match accepted {
+            Accepted::Tcp(stream, peer, None) => {
+                supervisor.spawn_once(Phase::Serve, connection(stream, peer, seat));
+            }
+            Accepted::Tcp(stream, peer, Some(tls)) => {
+                supervisor.spawn_once(Phase::Serve, greeted(stream, peer, tls, seat));
+            }
+            Accepted::Unix(stream, peer) => {
+                supervisor.spawn_once(Phase::Serve, connection(stream, peer, seat));
+            }
         }
     }
 }
 
-async fn accept(
-    listener: &Listener,
-    front: &SharedFront,
-    supervisor: &Supervisor,
-    stop: &CancellationToken,
-    place: OwnedSemaphorePermit,
-) -> io::Result<()> {
-    let (front, stop) = (front.clone(), stop.clone());
+enum Accepted {
+    Tcp(TcpStream, Peer, Option<TlsAcceptor>),
+    Unix(UnixStream, Peer),
+}
+
+async fn accept(listener: &Listener) -> io::Result<Accepted> {
     match listener {
-        Listener::Tcp(listener) => {
+        Listener::Tcp(listener, tls) => {
             let (stream, remote) = listener.accept().await?;
             let peer = Peer::Tcp { remote, local: stream.local_addr()?, tls: false };
             // Answers are written whole; waiting to fill a packet only delays them.
             stream.set_nodelay(true)?;
-            supervisor.spawn_once(Phase::Serve, connection(stream, peer, front, stop, place));
+            Ok(Accepted::Tcp(stream, peer, tls.clone()))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             let peer = Peer::Unix { uid: stream.peer_cred()?.uid() };
-            supervisor.spawn_once(Phase::Serve, connection(stream, peer, front, stop, place));
+            Ok(Accepted::Unix(stream, peer))
         }
     }
-    Ok(())
+}
+
+/// What a connection needs beside its stream.
+struct Seat {
+    front: SharedFront,
+    stop: CancellationToken,
+    place: Arc<Place>,
+}
+
+/// A connection where TLS is on: encrypted, if it begins like that.
+async fn greeted(stream: TcpStream, peer: Peer, tls: TlsAcceptor, seat: Seat) {
+    let encrypt = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 || first[0] != TLS_HANDSHAKE {
+            return Ok::<_, io::Error>(Err(stream));
+        }
+        tls.accept(stream).await.map(Ok)
+    };
+    let greeted = tokio::select! {
+        () = seat.stop.cancelled() => return,
+        () = seat.place.closed() => return,
+        greeted = tokio::time::timeout(HANDSHAKE, encrypt) => greeted,
+    };
+    match greeted {
+        Ok(Ok(Ok(encrypted))) => {
+            let Peer::Tcp { remote, local, .. } = peer else { return };
+            connection(encrypted, Peer::Tcp { remote, local, tls: true }, seat).await;
+        }
+        Ok(Ok(Err(clear))) => connection(clear, peer, seat).await,
+        // A handshake that fails is the client's business.
+        Ok(Err(_)) | Err(_) => {}
+    }
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {
@@ -176,30 +245,41 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | NotConnected)
 }
 
-async fn connection<S>(
-    stream: S,
-    peer: Peer,
-    front: SharedFront,
-    stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
-) where
+async fn connection<S>(stream: S, peer: Peer, seat: Seat)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Seat { front, stop, place } = seat;
+    let (stream, ambiguous) = HeadGuard::new(WriteDeadline::new(stream));
+    let own = place.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let front = front.clone();
-        async move { Ok::<_, std::convert::Infallible>(front.answer(peer, request.map(Body::new)).await) }
+        let (front, place) = (front.clone(), own.clone());
+        place.busy();
+        let mut request = request.map(Body::new);
+        if ambiguous.is() {
+            request.extensions_mut().insert(ambiguous.clone());
+        }
+        async move {
+            let response = front.answer(peer, request).await;
+            // An event stream or another protocol is never idle again.
+            if response.body().size_hint().exact().is_some() && response.status().as_u16() != 101 {
+                place.idle();
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(WriteDeadline::new(stream)), service)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // A connection that breaks off is the client's business, not an error of ours.
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
+        () = place.closed() => return,
         () = stop.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::lockout::Lockout;
 use super::counters::Counters;
 use super::error::Problem;
+use super::rate::Rates;
 use crate::base::id::Name;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
@@ -89,6 +90,7 @@ pub struct App {
     pub config: watch::Receiver<Arc<Config>>,
     pub counters: Counters,
     pub lockout: Lockout,
+    pub rates: Rates,
     pub logins: Arc<Semaphore>,
     /// One change of a user at a time, from what it is made of to its being durable.
     pub users: tokio::sync::Mutex<()>,
@@ -124,6 +126,7 @@ impl App {
             config: services.settings.subscribe(),
             counters: Counters::default(),
             lockout: Lockout::default(),
+            rates: Rates::default(),
             users: tokio::sync::Mutex::new(()),
             logins: Arc::new(Semaphore::new(LOGINS)),
             live: Arc::new(Semaphore::new(LIVE_STREAMS)),

@@ -14,6 +14,7 @@ pub mod http_client;
 pub mod network_failure;
 pub mod proxy;
 pub mod seal;
+pub mod server_tls;
 pub mod solitary;
 pub mod supervisor;
 pub mod sync;

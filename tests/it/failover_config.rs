@@ -120,6 +120,7 @@ fn a_group_has_defaults_and_its_members_come_back_quickly() {
             "mode": "auto", "tier": "auto", "max_lag": "1MiB", "cooldown": "10m", "max_per_day": 2,
             "restart_grace": "10s", "hold_max": "5s", "path_hold": "15s", "allow_path_failover": false,
             "fence_on_return": false, "failover_on_read_only": false, "max_connections": 1000, "enabled": true,
+            "open_to_network": false,
         })
     );
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
@@ -141,7 +142,10 @@ fn a_group_has_defaults_and_its_members_come_back_quickly() {
 
 #[test]
 fn only_the_file_opens_an_endpoint_to_the_network() {
-    let open = group("listen_read = \"0.0.0.0:6433\"\n").unwrap();
+    let refused = group("listen_read = \"0.0.0.0:6433\"\n").unwrap_err().to_string();
+    assert!(refused.contains("failover.group[main].listen_read: `0.0.0.0:6433` can be reached"), "{refused}");
+    assert!(refused.contains("`open_to_network = true`"), "{refused}");
+    let open = group("listen_read = \"0.0.0.0:6433\"\nopen_to_network = true\n").unwrap();
     assert_eq!(open.warnings.len(), 1);
     assert!(open.warnings[0].starts_with("failover.group[main].listen_read: `0.0.0.0:6433` can be reached"));
     let loaded = load(TARGETS).unwrap();

@@ -61,8 +61,8 @@ pub enum TierChoice {
 }
 
 /// Keys that the file holds, see [`crate::config::listed`].
-pub const PINNED: [&str; 7] =
-    ["name", "kind", "members", "listen", "listen_read", "fence_hook", "rejoin_hook"];
+pub const PINNED: [&str; 8] =
+    ["name", "kind", "members", "listen", "listen_read", "open_to_network", "fence_hook", "rejoin_hook"];
 
 /// Keys that name a program.
 const HOOKS: [&str; 2] = ["fence_hook", "rejoin_hook"];
@@ -85,6 +85,9 @@ pub struct Group {
     /// One that leads to standbys, in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen_read: Option<String>,
+    /// Whether these addresses may be ones that others on the network reach.
+    #[serde(default)]
+    pub open_to_network: bool,
     #[serde(default)]
     pub mode: Mode,
     #[serde(default)]

@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The wrong token with this number locks.
 const LIMIT: usize = 10;
 /// What a caller is told of it.
-pub static POLICY: Limit = Limit { name: "wrong-tokens", quota: LIMIT, window_seconds: WINDOW.as_secs() };
+pub const POLICY: Limit = Limit { name: "wrong-tokens", quota: LIMIT, window_seconds: WINDOW.as_secs() };
 /// Addresses remembered; beyond, the one that was quiet longest is forgotten.
 const ADDRESSES: usize = 4096;
 

@@ -312,7 +312,7 @@ fn locked_out(left: std::time::Duration) -> Problem {
     let detail = "too many wrong tokens or passwords from this address";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked_out", detail)
         .retry_after(left.as_secs() + 1)
-        .limit(&lockout::POLICY)
+        .limit(lockout::POLICY)
 }
 
 /// The owner of the agent and root may do everything, who else can reach the

@@ -185,7 +185,7 @@ impl From<KeepError> for Problem {
             }
             KeepError::TooMany { wait } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_pings", detail)
                 .retry_after(wait.as_secs() + 1)
-                .limit(&super::pings::POLICY),
+                .limit(super::pings::POLICY),
             KeepError::Failed => Self::internal(),
         }
     }
