@@ -7,6 +7,7 @@ pub mod alerting;
 pub mod breaker_keeper;
 pub mod failover;
 pub mod flusher;
+pub mod last_values;
 pub mod operations;
 pub mod prober;
 pub mod reports;

@@ -208,6 +208,11 @@ impl App {
         self.services.targets.borrow().clone()
     }
 
+    /// Time since the agent started, as its counters count it.
+    pub fn running(&self) -> Monotonic {
+        Monotonic(self.services.clock.monotonic().since(self.started))
+    }
+
     /// Seconds since the agent started.
     pub fn uptime_seconds(&self) -> f64 {
         self.services.clock.monotonic().since(self.started).as_secs_f64()

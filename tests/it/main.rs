@@ -29,6 +29,7 @@ mod failover_proxy;
 mod failover_refused;
 mod failover_rules;
 mod families;
+mod family_facility;
 mod grpc;
 mod http;
 mod kill;

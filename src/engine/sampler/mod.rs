@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::config::collect::Collect;
 use crate::model::event::EventType;
 use crate::model::frame::Frame;
-use crate::model::host::{HostIdentity, HostView, TopProcesses};
+use crate::model::host::{HostIdentity, HostSummary, HostView, TopProcesses};
 use crate::runtime::bus::Bus;
 use crate::runtime::crew::Crew;
 use crate::runtime::supervisor::TaskResult;
@@ -189,10 +189,12 @@ impl Run {
         let now = Tick { at: tick.at, monotonic: parts.clock.monotonic() };
         self.collect(now).await;
         self.ticks += 1;
+        let summary = self.summarizer.summarize(now, &self.frame);
+        summary::write(&summary, &mut self.frame);
         self.own.report(now, &self.slots, tick.missed, &*parts.sink, &mut self.frame);
         let report = parts.sink.append(now.at, &self.frame);
         self.note_refused(report);
-        self.show(sampler, now);
+        self.show(sampler, now, summary);
     }
 
     /// Runs what is due and fills the frame.
@@ -265,8 +267,7 @@ impl Run {
     }
 
     /// Updates what the others see.
-    fn show(&mut self, sampler: &Sampler, now: Tick) {
-        let summary = self.summarizer.summarize(now, &self.frame);
+    fn show(&mut self, sampler: &Sampler, now: Tick, summary: HostSummary) {
         let bus = &sampler.parts.bus;
         let quiet = self.last_event.is_some_and(|last| now.monotonic.since(last) < QUIET_EVENTS);
         if bus.listeners() > 0 || !quiet {

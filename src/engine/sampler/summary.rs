@@ -84,6 +84,22 @@ impl Summarizer {
     }
 }
 
+/// The shares as series of their own: from the counters and sizes that they are made of,
+/// nobody could say them without reading every core and every filesystem again. Two places
+/// after the point are all they are good for.
+pub fn write(summary: &HostSummary, frame: &mut Frame) {
+    let shares = [
+        ("cpu", summary.cpu_usage_percent, "Share of the last tick in which the cores were busy."),
+        ("memory", summary.memory_usage_percent, "Share of the memory that is in use."),
+        ("disk", summary.disk_usage_percent, "Share of all real filesystems that is in use."),
+    ];
+    for (name, share, help) in shares {
+        let Some(share) = share else { continue };
+        let rounded = (share * 100.0).round() / 100.0;
+        frame.gauge(&format!("holdfast_host_{name}_usage_percent"), help).push(&[], rounded);
+    }
+}
+
 fn rates(summary: &mut HostSummary, before: &Totals, now: &Totals, seconds: f64) {
     let rate = |before: Option<f64>, now: Option<f64>| {
         let change = now? - before?;

@@ -38,14 +38,14 @@ const HISTORY: usize = 50;
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+pub struct Which {
     /// Left out: the group `default`, or the only one.
     group: Option<String>,
 }
 
 impl Which {
     /// `None` where none is configured and none was named.
-    fn group(&self, app: &App) -> Result<Option<Group>, Problem> {
+    pub fn group(&self, app: &App) -> Result<Option<Group>, Problem> {
         if let Some(name) = &self.group {
             return find(app, name).map(Some);
         }
@@ -70,7 +70,7 @@ impl Which {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct FacilityMember {
+pub struct FacilityMember {
     name: String,
     role: Role,
     state: MemberState,
@@ -83,7 +83,7 @@ struct FacilityMember {
 
 /// A group in the words of this family.
 #[derive(Serialize, utoipa::ToSchema)]
-struct FailoverStatus {
+pub struct FailoverStatus {
     /// Whether a group is there and supervised.
     enabled: bool,
     state: GroupState,
@@ -151,9 +151,17 @@ async fn status(
     State(app): State<AppState>,
     ApiQuery(which): ApiQuery<Which>,
 ) -> Result<Json<FailoverStatus>, Problem> {
-    match which.group(&app)? {
-        None => Ok(Json(FailoverStatus::none())),
-        Some(group) => FailoverStatus::of(&app, &group, view(&app, &group)).await.map(Json),
+    status_of(&app, &which).await.map(Json)
+}
+
+/// How the group is that is meant; without any, `enabled` is false.
+///
+/// # Errors
+/// 404 for a group that is not there, 400 where none was named and there are several.
+pub async fn status_of(app: &App, which: &Which) -> Result<FailoverStatus, Problem> {
+    match which.group(app)? {
+        None => Ok(FailoverStatus::none()),
+        Some(group) => FailoverStatus::of(app, &group, view(app, &group)).await,
     }
 }
 

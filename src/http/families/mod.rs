@@ -6,6 +6,8 @@
 pub mod facility;
 pub mod facility_enable;
 pub mod facility_failover;
+pub mod facility_metrics;
+pub mod facility_status;
 pub mod gateway;
 pub mod object_store;
 pub mod orchestrator;
@@ -16,6 +18,8 @@ use super::registry::Registry;
 pub fn routes<R: Registry>(registry: R) -> R {
     registry
         .routes(facility::routes)
+        .routes(facility_metrics::routes)
+        .routes(facility_status::routes)
         .routes(facility_failover::routes)
         .routes(gateway::routes)
         .routes(orchestrator::routes)

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use crate::base::time::{Monotonic, Timestamp};
+use crate::base::time::Timestamp;
 use crate::engine::task_keeper::TaskKeeper;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::counters::ApiFigures;
@@ -110,7 +110,6 @@ pub fn collect(app: &App) -> Result<Metrics, Problem> {
         Some(_) => Some(storage(app, summary)?),
         None => None,
     };
-    let now = app.services.clock.monotonic();
     Ok(Metrics {
         system: SystemMetrics {
             cpu_usage_percent: summary.cpu_usage_percent,
@@ -127,7 +126,7 @@ pub fn collect(app: &App) -> Result<Metrics, Problem> {
         tape: None,
         vtl: None,
         tasks: app.services.tasks.get().and_then(TaskKeeper::figures),
-        api: app.counters.figures(Monotonic(now.since(app.started))),
+        api: app.counters.figures(app.running()),
         collected_at: if host.ticks > 0 { Timestamp(summary.collected_at_ms) } else { app.now() },
     })
 }

@@ -113,6 +113,24 @@ impl Agent {
         self.call("GET", path, &[], "").unwrap()
     }
 
+    /// Asks for `path` until `seen`; at most for 90 s.
+    #[expect(clippy::disallowed_methods, reason = "the time of the real process is what is looked at")]
+    pub fn wait(&self, path: &str, seen: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let body = self.get(path).json();
+            if seen(&body) {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "{path} still answers {body}");
+        }
+    }
+
+    /// The same with the token of the first start.
+    pub fn get_as_admin(&self, path: &str) -> Answer {
+        self.call("GET", path, &[&format!("Authorization: Bearer {}", self.token())], "").unwrap()
+    }
+
     pub fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
         let authorization = format!("Authorization: Bearer {}", self.token());
         let content_type = format!("Content-Type: {content_type}");
