@@ -21,9 +21,12 @@ const PREFIX: &str = "HOLDFAST_";
 const OTHERS: [&str; 5] =
     ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
 /// Plain names that other programs of the same families use.
-const PLAIN: [(&str, &str); 6] = [
+const PLAIN: [(&str, &str); 9] = [
     ("ADMIN_API_KEY", "auth.admin_key"),
+    ("ADMIN_ENABLED", "admin.enabled"),
     ("ALERTING_ENABLED", "alerting.enabled"),
+    ("CACHE_ENABLED", "cache.enabled"),
+    ("CACHE_DEFAULT_TTL", "cache.ttl"),
     ("MONITORING_AUTO_START", "collect.enabled"),
     ("ENABLE_METRICS", "metrics.enabled"),
     ("METRICS_PORT", "metrics.listen"),
@@ -50,14 +53,23 @@ fn given<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     environment.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
 }
 
+/// The systems that these names are from mean seconds by a bare number.
+fn seconds(text: &str) -> String {
+    let text = text.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() }
+}
+
 /// Looks up every key of `keys`.
 pub fn read(environment: &Environment, keys: &[Key]) -> Said {
     let mut said = Said::default();
     let mut known: Vec<String> = OTHERS.map(String::from).to_vec();
     for (name, key) in PLAIN {
         if let Some(text) = given(environment, name) {
-            let port = name == "METRICS_PORT";
-            let text = if port { format!("127.0.0.1:{}", text.trim()) } else { text.to_owned() };
+            let text = match name {
+                "METRICS_PORT" => format!("127.0.0.1:{}", text.trim()),
+                "CACHE_DEFAULT_TTL" => seconds(text),
+                _ => text.to_owned(),
+            };
             let (key, origin) = (Key::parse(key), Origin::Environment { name: name.to_owned() });
             if let [.., Step::Item(item), Step::Key(_)] = key.0.as_slice() {
                 // The variable alone makes the item, where nobody else does.
@@ -135,6 +147,23 @@ mod tests {
         assert!(said.values.is_empty());
         assert_eq!(said.warnings.len(), 1);
         assert!(said.warnings[0].contains("did you mean HOLDFAST_STORAGE_CAP?"), "{}", said.warnings[0]);
+    }
+
+    #[test]
+    fn plain_names_mean_what_their_systems_mean() {
+        let around = environment(&[
+            ("CACHE_DEFAULT_TTL", "120"),
+            ("ADMIN_ENABLED", "false"),
+            ("METRICS_PORT", "8080"),
+        ]);
+        let said = read(&around, &[]);
+        let value = |key: &str| {
+            let found = said.values.iter().find(|(known, _)| known.to_string() == key);
+            found.map(|(_, leaf)| leaf.value.clone())
+        };
+        assert_eq!(value("cache.ttl"), Some(Value::from("120s")));
+        assert_eq!(value("admin.enabled"), Some(Value::from("false")));
+        assert_eq!(value("metrics.listen"), Some(Value::from("127.0.0.1:8080")));
     }
 
     #[test]

@@ -8,8 +8,10 @@
 //! would have no origin, no pin and no place in `config show`.
 
 pub mod address;
+pub mod admin;
 pub mod alerting;
 pub mod auth;
+pub mod cache;
 pub mod channel;
 pub mod check;
 pub mod collect;
@@ -31,6 +33,7 @@ pub mod reserved;
 pub mod route;
 pub mod rule;
 pub mod schema;
+pub mod services;
 pub mod storage;
 pub mod target;
 pub mod tls;
@@ -67,6 +70,9 @@ pub struct Config {
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
+    pub admin: admin::Admin,
+    pub cache: cache::Cache,
+    pub services: services::Services,
 }
 
 impl Default for Config {
@@ -89,6 +95,9 @@ impl Default for Config {
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),
+            admin: admin::Admin::default(),
+            cache: cache::Cache::default(),
+            services: services::Services::default(),
         }
     }
 }

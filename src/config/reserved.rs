@@ -45,6 +45,8 @@ pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Re
             refuse("only the configuration file can name a file outside the agent's own folder");
         } else if !admin && gives_access(&key) {
             refuse("decides who may do what: only the scope `admin` may change it");
+        } else if !admin && restarts(&key) {
+            refuse("decides what may be restarted: only the scope `admin` may change it");
         } else if !admin && names_source(&key) && value.is_some() {
             refuse("what is read from there is sent out: only the scope `admin` may name it");
         } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
@@ -80,6 +82,11 @@ fn writes_to(key: &Key) -> bool {
 fn gives_access(key: &Key) -> bool {
     matches!(key.0.as_slice(), [Step::Key(section), Step::Key(name)]
         if section == "auth" && name == "admin_key" || section == "tls")
+}
+
+/// Whether the value says which units may be restarted.
+fn restarts(key: &Key) -> bool {
+    matches!(key.0.as_slice(), [Step::Key(section), ..] if section == "services")
 }
 
 /// Whether the value names where something is read from.

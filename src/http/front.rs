@@ -113,6 +113,11 @@ impl Front {
             return Err(Problem::not_found("this listener serves /metrics only"));
         }
         let config = self.app.config.borrow();
+        if !config.admin.enabled && path.starts_with("/admin/") {
+            return Err(
+                Problem::not_found("administration is switched off").hint("set `admin.enabled` to true")
+            );
+        }
         let host = host_of(request)?;
         if let Some(host) = host {
             let view = self.app.services.host.borrow();

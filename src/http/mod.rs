@@ -10,6 +10,7 @@
 pub mod alertmanager;
 pub mod assets;
 pub mod auth;
+pub mod cache;
 pub mod counters;
 pub mod dialect;
 pub mod error;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, watch};
 
 use super::auth::lockout::Lockout;
+use super::cache::AnswerCache;
 use super::counters::Counters;
 use super::error::Problem;
 use super::rate::Rates;
@@ -97,6 +98,10 @@ pub struct App {
     pub live: Arc<Semaphore>,
     pub ranges: Arc<Semaphore>,
     pub evaluations: Arc<Semaphore>,
+    /// Answers to ranges.
+    pub answers: AnswerCache,
+    /// One profile at a time: two would count each other.
+    pub profiles: Semaphore,
     pub listeners: Listeners,
     /// The verdict of this second, see `/health`.
     pub health: AtomicU64,
@@ -132,6 +137,8 @@ impl App {
             live: Arc::new(Semaphore::new(LIVE_STREAMS)),
             ranges: Arc::new(Semaphore::new(RANGE_ANSWERS)),
             evaluations: Arc::new(Semaphore::new(EVALUATIONS)),
+            answers: AnswerCache::default(),
+            profiles: Semaphore::new(1),
             listeners: Listeners::default(),
             health: AtomicU64::new(0),
             started: services.clock.monotonic(),
@@ -198,6 +205,11 @@ impl App {
 
     pub fn now(&self) -> Timestamp {
         self.services.clock.now()
+    }
+
+    /// Both clocks.
+    pub fn times(&self) -> (Monotonic, Timestamp) {
+        (self.services.clock.monotonic(), self.services.clock.now())
     }
 
     pub fn host(&self) -> Arc<HostView> {

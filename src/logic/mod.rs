@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod check;
 pub mod failover;
 pub mod health;
+pub mod latencies;
 pub mod notify;
 pub mod openmetrics;
 pub mod operations;

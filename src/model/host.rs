@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::durations::Durations;
 use crate::base::time::Timestamp;
 
 /// What does not change while the agent runs.
@@ -82,6 +83,9 @@ pub struct CollectorStatus {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_success: Option<Timestamp>,
     pub samples: usize,
+    /// Of all its runs.
+    #[serde(skip)]
+    pub durations: Durations,
 }
 
 /// Everything the sampler last saw, shared as one value.

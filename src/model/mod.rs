@@ -7,6 +7,7 @@ pub mod alert;
 pub mod alert_view;
 pub mod breaker;
 pub mod check;
+pub mod durations;
 pub mod event;
 pub mod failover;
 pub mod frame;

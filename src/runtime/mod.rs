@@ -18,5 +18,7 @@ pub mod server_tls;
 pub mod solitary;
 pub mod supervisor;
 pub mod sync;
+pub mod threads;
 pub mod ticker;
+pub mod timed;
 pub mod tls;

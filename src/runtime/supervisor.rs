@@ -23,8 +23,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::timed::{Polls, Timed};
 use crate::base::backoff::Backoff;
 use crate::base::time::{Clock, Monotonic};
+use crate::model::durations::Durations;
 use crate::model::worker::{WorkerState, WorkerStatus};
 
 /// What a failure means.
@@ -68,11 +70,26 @@ const THREAD_STACK: usize = 512 << 10;
 /// Why a task ended. Any error converts into it.
 pub type TaskResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
+/// One task that is listed.
+struct Worker {
+    status: WorkerStatus,
+    polls: Polls,
+}
+
+/// How long the polls of a worker took since it was first started.
+#[derive(Clone, Debug)]
+pub struct WorkerPolls {
+    /// Tells workers of one name apart.
+    pub id: u64,
+    pub name: String,
+    pub polls: Durations,
+}
+
 struct Inner {
     clock: Arc<dyn Clock>,
     stops: BTreeMap<Phase, CancellationToken>,
     trackers: BTreeMap<Phase, TaskTracker>,
-    workers: Mutex<BTreeMap<u64, WorkerStatus>>,
+    workers: Mutex<BTreeMap<u64, Worker>>,
     fatal: watch::Sender<Option<String>>,
     next: std::sync::atomic::AtomicU64,
 }
@@ -103,10 +120,11 @@ impl Supervisor {
         T: Future<Output = TaskResult> + Send + 'static,
     {
         let name = name.into();
-        let id = self.register(&name, policy);
+        let polls = Polls::default();
+        let id = self.register(&name, policy, polls.clone());
         let this = self.clone();
         let stop = self.inner.stops[&phase].clone();
-        let run = async move { this.supervise(id, &name, policy, stop, make).await };
+        let run = async move { this.supervise(id, &name, policy, stop, make, polls).await };
         self.start(phase, run);
     }
 
@@ -182,7 +200,18 @@ impl Supervisor {
 
     /// All workers in the order they were started.
     pub fn statuses(&self) -> Vec<WorkerStatus> {
-        self.workers().values().cloned().collect()
+        self.workers().values().map(|worker| worker.status.clone()).collect()
+    }
+
+    /// How long polls took, of all workers in the order they were started.
+    pub fn polls(&self) -> Vec<WorkerPolls> {
+        let workers = self.workers();
+        let each = workers.iter().map(|(id, worker)| WorkerPolls {
+            id: *id,
+            name: worker.status.name.clone(),
+            polls: worker.polls.now(),
+        });
+        each.collect()
     }
 
     /// Stops phase after phase, all of them within `grace`. Returns the names of
@@ -207,7 +236,7 @@ impl Supervisor {
         self.inner.trackers[&phase].spawn(task);
     }
 
-    fn register(&self, name: &str, policy: Policy) -> u64 {
+    fn register(&self, name: &str, policy: Policy, polls: Polls) -> u64 {
         let id = self.inner.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let status = WorkerStatus {
             name: name.to_owned(),
@@ -217,19 +246,27 @@ impl Supervisor {
             restarts: 0,
             last_error: None,
         };
-        self.workers().insert(id, status);
+        self.workers().insert(id, Worker { status, polls });
         id
     }
 
-    async fn supervise<F, T>(&self, id: u64, name: &str, policy: Policy, stop: CancellationToken, make: F)
-    where
+    async fn supervise<F, T>(
+        &self,
+        id: u64,
+        name: &str,
+        policy: Policy,
+        stop: CancellationToken,
+        make: F,
+        polls: Polls,
+    ) where
         F: Fn(CancellationToken) -> T,
         T: Future<Output = TaskResult>,
     {
         let mut attempt = 0;
         loop {
             let started = self.inner.clock.monotonic();
-            let ended = AssertUnwindSafe(make(stop.clone())).catch_unwind().await;
+            let timed = Timed::new(make(stop.clone()), self.inner.clock.clone(), polls.clone());
+            let ended = AssertUnwindSafe(timed).catch_unwind().await;
             let error = match ended {
                 Ok(Ok(())) => return self.forget(id),
                 Ok(Err(error)) => error.to_string(),
@@ -264,7 +301,7 @@ impl Supervisor {
 
     fn restarted(&self, id: u64) {
         let now = self.inner.clock.now();
-        if let Some(status) = self.workers().get_mut(&id) {
+        if let Some(Worker { status, .. }) = self.workers().get_mut(&id) {
             status.restarts += 1;
             status.state = WorkerState::Running;
             status.since = now;
@@ -273,14 +310,14 @@ impl Supervisor {
 
     fn set(&self, id: u64, state: WorkerState, error: Option<String>) {
         let now = self.inner.clock.now();
-        if let Some(status) = self.workers().get_mut(&id) {
+        if let Some(Worker { status, .. }) = self.workers().get_mut(&id) {
             status.state = state;
             status.since = now;
             status.last_error = error.or_else(|| status.last_error.take());
         }
     }
 
-    fn workers(&self) -> MutexGuard<'_, BTreeMap<u64, WorkerStatus>> {
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<u64, Worker>> {
         self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

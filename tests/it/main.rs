@@ -30,6 +30,8 @@ mod failover_refused;
 mod failover_rules;
 mod families;
 mod family_facility;
+mod family_gateway;
+mod family_orchestrator;
 mod grpc;
 mod http;
 mod kill;

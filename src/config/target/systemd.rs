@@ -34,7 +34,7 @@ pub struct Systemd {
 
 /// What systemd takes as a unit (`man systemd.unit`): its own characters, at most
 /// 255, and one of its types at the end.
-fn is_unit(name: &str) -> bool {
+pub fn is_unit(name: &str) -> bool {
     const TYPES: [&str; 11] = [
         "service",
         "socket",

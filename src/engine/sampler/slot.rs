@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::collectors::{CollectError, Collector, Tick};
+use crate::model::durations::Durations;
 use crate::model::frame::Frame;
 use crate::model::host::{CollectorStatus, TopProcesses};
 
@@ -61,6 +62,7 @@ pub struct Slot {
     state: State,
     error: Option<String>,
     took: Duration,
+    durations: Durations,
     samples: usize,
     last_run: Option<Monotonic>,
     last_success: Option<(Timestamp, Monotonic)>,
@@ -82,6 +84,7 @@ impl Slot {
             state: State::Pending,
             error: None,
             took: Duration::ZERO,
+            durations: Durations::default(),
             samples: 0,
             last_run: None,
             last_success: None,
@@ -111,6 +114,7 @@ impl Slot {
     /// The collector is back in time.
     pub fn finish(&mut self, job: Job, result: Option<Result<(), CollectError>>, now: Tick) {
         self.took = job.took;
+        self.durations.add(job.took);
         self.samples = 0;
         let (state, error) = match result {
             Some(Ok(())) => {
@@ -137,6 +141,7 @@ impl Slot {
         self.state = State::Stuck;
         self.error = Some(format!("did not return within {} ms", self.deadline.as_millis()));
         self.took = self.deadline;
+        self.durations.add(self.deadline);
         self.samples = 0;
     }
 
@@ -189,6 +194,7 @@ impl Slot {
             last_duration_ms: self.took.as_secs_f64() * 1000.0,
             last_success: self.last_success.map(|(at, _)| at),
             samples: self.samples,
+            durations: self.durations,
         }
     }
 }

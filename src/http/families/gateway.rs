@@ -81,7 +81,7 @@ struct GroupPart {
 
 /// Everything at once; what the host or the configuration does not have is null.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Comprehensive {
+pub struct Comprehensive {
     status: Health,
     #[serde(with = "crate::model::event::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -110,7 +110,15 @@ struct Comprehensive {
     responses((status = 200, body = Comprehensive), (status = 503, body = Comprehensive))
 )]
 async fn comprehensive(_: Access<MonitoringRead>, State(app): State<AppState>) -> Result<Response, Problem> {
-    let RollUp { status, components } = look(&app)?;
+    comprehensive_of(&app)
+}
+
+/// Every part with latency and detail, from the last outcomes; 503 where the whole is unhealthy.
+///
+/// # Errors
+/// 503 while the store opens.
+pub fn comprehensive_of(app: &App) -> Result<Response, Problem> {
+    let RollUp { status, components } = look(app)?;
     let now = app.now();
     let targets = app.targets();
     let parts: Vec<Component> = targets.iter().map(|target| of_target(target, now)).collect();
@@ -134,12 +142,12 @@ async fn comprehensive(_: Access<MonitoringRead>, State(app): State<AppState>) -
         nostr: kind("nostr", "nostr"),
         store: StorePart { component: named("store")?, stats: app.store()?.stats() },
         host: HostPart { component: named("storage")?, resources: app.host().summary.clone() },
-        failover: groups(&app)
+        failover: groups(app)
             .into_iter()
             .map(|group| GroupPart { component: of_group(&group), group })
             .collect(),
         breakers: count(&targets),
-        targets: targets.iter().zip(parts).map(|(target, part)| of(&app, target, part)).collect(),
+        targets: targets.iter().zip(parts).map(|(target, part)| of(app, target, part)).collect(),
     };
     Ok((code_of(status), Json(body)).into_response())
 }

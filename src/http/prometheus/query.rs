@@ -10,18 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::form::{Given, bad_data, bad_parameter, duration};
 use super::{Success, TRUNCATED, write};
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::http::auth::{Access, MonitoringRead};
+use crate::http::cache::Asked as Range;
 use crate::http::error::Problem;
 use crate::http::registry::{Registry, routes};
+use crate::http::routes::query::json;
 use crate::http::state::{App, AppState};
 use crate::model::query::Resolution;
 use crate::promql::eval::{self, ErrorKind, EvalError, Limits, RangeSeries, Value};
@@ -134,7 +136,7 @@ async fn range_form(
 async fn instant_of(app: &App, form: &Given) -> Result<Response, Problem> {
     let at = form.time("time")?.unwrap_or_else(|| app.now());
     let asked = Asked::of(form)?;
-    asked.evaluate(app, Times::At(at)).await
+    asked.evaluate(app, Times::At(at)).await.map(json)
 }
 
 async fn range_of(app: &App, form: &Given) -> Result<Response, Problem> {
@@ -159,7 +161,19 @@ async fn range_of(app: &App, form: &Given) -> Result<Response, Problem> {
         return Err(bad_data(message));
     }
     let asked = Asked::of(form)?;
-    asked.evaluate(app, Times::Steps { start, end, step }).await
+    let settings = app.config.borrow().cache.clone();
+    let range = Range { start, end, step };
+    let Asked { text, lookback, limit, .. } = &asked;
+    let (text, key) = (
+        text.clone(),
+        format!("prometheus {} {} {step:?} {lookback:?} {limit} {text}", start.millis(), end.millis()),
+    );
+    if let Some(kept) = app.answers.get(&key, range, app.times(), &settings) {
+        return Ok(json(kept));
+    }
+    let answer = asked.evaluate(app, Times::Steps { start, end, step }).await?;
+    app.answers.put(key, text, &answer, range, app.times(), &settings);
+    Ok(json(answer))
 }
 
 /// For which times an expression is evaluated.
@@ -188,7 +202,7 @@ impl Asked {
     }
 
     /// Evaluates when it is its turn, and writes the answer.
-    async fn evaluate(self, app: &App, times: Times) -> Result<Response, Problem> {
+    async fn evaluate(self, app: &App, times: Times) -> Result<Bytes, Problem> {
         let store = app.store()?.clone();
         let clock = app.services.clock.clone();
         let started = clock.monotonic();
@@ -205,9 +219,7 @@ impl Asked {
             self.run(store, times, &watch)
         };
         let body = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
-        let mut response = body.into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(response)
+        Ok(Bytes::from(body))
     }
 
     fn run(&self, store: Store, times: Times, watch: &Watch) -> Result<Vec<u8>, Problem> {

@@ -1,4 +1,5 @@
-//! `/metrics`: the latest value of every series as text, or the host in JSON.
+//! `/metrics`: the latest value of every series as text, or the host in JSON; with a
+//! filter of the orchestrator family, samples.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use super::monitoring;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
+use crate::http::families::orchestrator_metrics::{MetricSamples, SampleFilter};
 use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
 use crate::logic::openmetrics::write::{Format, Writer};
@@ -27,6 +29,19 @@ struct Wanted {
     /// Goes before `Accept`.
     #[param(inline)]
     format: Option<Named>,
+    /// Samples of this metric, in JSON; so with each of these filters.
+    #[param(min_length = 1)]
+    name: Option<String>,
+    /// Samples from there: an application, a target, a job, `host` or `agent`.
+    #[param(min_length = 1)]
+    source: Option<String>,
+    /// Samples after this time, five minutes ago by default: RFC 3339, epoch seconds or
+    /// milliseconds.
+    #[param(min_length = 1)]
+    since: Option<String>,
+    /// Samples to answer, newest first; 100 by default.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
 }
 
 /// A form by its name.
@@ -46,14 +61,14 @@ enum Answer {
 }
 
 /// The latest value of every series: Prometheus text, OpenMetrics by `Accept`, or
-/// system metrics in JSON.
+/// system metrics in JSON; with a filter the newest samples that it means, in JSON.
 #[utoipa::path(
     get, path = "/metrics", tag = "monitoring", params(Wanted),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
     responses((status = 200, content(
         (String = "text/plain"),
         (String = "application/openmetrics-text"),
-        (monitoring::Metrics = "application/json")
+        (MetricsJson = "application/json")
     )))
 )]
 async fn metrics(
@@ -65,7 +80,15 @@ async fn metrics(
     if !app.config.borrow().metrics.enabled {
         return Err(Problem::not_found("metrics are switched off").hint("set `metrics.enabled` to true"));
     }
-    let answer = match wanted.format {
+    let Wanted { format, name, source, since, limit } = wanted;
+    let filter = SampleFilter { name, source, since, limit };
+    if filter.is_given() {
+        if matches!(format, Some(Named::Prometheus | Named::OpenMetrics)) {
+            return Err(Problem::bad_parameter("format", "filters are answered in JSON only"));
+        }
+        return Ok(Json(filter.find(&app).await?).into_response());
+    }
+    let answer = match format {
         Some(Named::Prometheus) => Answer::Text(Format::Prometheus),
         Some(Named::OpenMetrics) => Answer::Text(Format::OpenMetrics),
         Some(Named::Json) => Answer::Json,
@@ -82,6 +105,15 @@ async fn metrics(
     };
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     Ok(response)
+}
+
+/// For the document: what may be answered in JSON.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum MetricsJson {
+    System(monitoring::Metrics),
+    Samples(MetricSamples),
 }
 
 fn exposition(app: &AppState, format: Format) -> Result<String, Problem> {

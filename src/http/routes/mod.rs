@@ -27,6 +27,7 @@ pub mod rules;
 pub mod series;
 pub mod session;
 pub mod silences;
+pub mod storage;
 pub mod system;
 pub mod target_changes;
 pub mod targets;
@@ -65,6 +66,7 @@ pub fn all<R: Registry>(registry: R) -> R {
         .routes(tasks::routes)
         .routes(reports::routes)
         .routes(system::routes)
+        .routes(storage::routes)
         .routes(config::routes)
         .routes(audit::routes)
         .routes(tokens::routes)

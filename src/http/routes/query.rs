@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::Timestamp;
 use crate::base::units::Span;
 use crate::http::auth::{Access, MonitoringRead};
+use crate::http::cache::Asked;
 use crate::http::error::Problem;
 use crate::http::extract::ApiQuery;
 use crate::http::number::{Number, Numbers};
@@ -277,6 +279,13 @@ async fn query_range(
             .hint("shorten the range or widen the step"));
     }
     let store = app.store()?.clone();
+    let settings = app.config.borrow().cache.clone();
+    let asked = Asked { start, end, step };
+    let words = wanted.query.join("\n");
+    let key = format!("{} {} {step:?} {lookback:?} {words}", start.millis(), end.millis());
+    if let Some(kept) = app.answers.get(&key, asked, app.times(), &settings) {
+        return Ok(json(kept));
+    }
     let turn = tokio::time::timeout(QUEUE_DEADLINE, app.ranges.clone().acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
         let detail = "other ranges are being answered";
@@ -288,10 +297,16 @@ async fn query_range(
         let _turn = turn;
         write_range(&store, selectors, Wanted { start, end, step, lookback })
     };
-    let text = Supervisor::blocking(work).await.ok_or_else(Problem::internal)??;
+    let text = Bytes::from(Supervisor::blocking(work).await.ok_or_else(Problem::internal)??);
+    app.answers.put(key, words, &text, asked, app.times(), &settings);
+    Ok(json(text))
+}
+
+/// A text of JSON as an answer.
+pub fn json(text: Bytes) -> Response {
     let mut response = text.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 /// Where the items of a [`RangeBody`] go.

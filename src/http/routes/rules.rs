@@ -27,6 +27,7 @@ use crate::http::page::{List, Paging};
 use crate::http::registry::{Registry, routes};
 use crate::http::section::{Body, Section, same, wrong};
 use crate::http::state::{App, AppState};
+use crate::model::access::Principal;
 use crate::model::event::rfc3339;
 use crate::model::rule::{Clear, Judgement, Origin, Rule};
 use crate::model::severity::Severity;
@@ -37,50 +38,50 @@ pub fn routes<R: Registry>(registry: R) -> R {
 
 /// A limit for a severity.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Limit {
-    severity: Severity,
-    value: f64,
+pub struct Limit {
+    pub severity: Severity,
+    pub value: f64,
 }
 
 /// One rule as it is in force. Durations are texts with a unit.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct RuleBody {
-    name: String,
+    pub name: String,
     /// `alert`, or `record` for a rule whose answer is stored as a series.
-    kind: &'static str,
+    pub kind: &'static str,
     /// The label `alertname`, or the name of the series.
-    alert: String,
-    origin: Origin,
-    expr: String,
+    pub alert: String,
+    pub origin: Origin,
+    pub expr: String,
     /// The lowest severity it can have; null for a recording rule.
-    severity: Option<Severity>,
+    pub severity: Option<Severity>,
     /// Level form: how the value is compared.
-    op: Option<&'static str>,
+    pub op: Option<&'static str>,
     /// Level form: mildest first; empty in the Prometheus form.
-    levels: Vec<Limit>,
-    clear_margin: Option<f64>,
+    pub levels: Vec<Limit>,
+    pub clear_margin: Option<f64>,
     #[serde(rename = "for")]
-    hold: String,
+    pub hold: String,
     /// Between two evaluations.
-    every: String,
-    depends_on: Vec<String>,
-    notify: Vec<String>,
-    title: String,
-    message: String,
-    runbook: Option<String>,
-    enabled: bool,
+    pub every: String,
+    pub depends_on: Vec<String>,
+    pub notify: Vec<String>,
+    pub title: String,
+    pub message: String,
+    pub runbook: Option<String>,
+    pub enabled: bool,
     /// Names of the overrides for some of its instances.
-    overrides: usize,
+    pub overrides: usize,
     /// `ok`, `error`, or `unknown` before the first evaluation.
-    health: &'static str,
-    error: Option<String>,
+    pub health: &'static str,
+    pub error: Option<String>,
     #[serde(with = "rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    last_evaluation: Option<Timestamp>,
+    pub last_evaluation: Option<Timestamp>,
     /// Label sets of the last answer.
-    instances: usize,
+    pub instances: usize,
     /// Alerts of it that are active now.
-    active: usize,
+    pub active: usize,
 }
 
 fn word(health: &RuleHealth) -> &'static str {
@@ -160,7 +161,11 @@ fn recording(one: &Recording, health: &RuleHealth) -> RuleBody {
     }
 }
 
-async fn bodies(app: &App) -> Result<Vec<RuleBody>, Problem> {
+/// Every rule in force, shipped ones first.
+///
+/// # Errors
+/// 503 while the store opens.
+pub async fn bodies(app: &App) -> Result<Vec<RuleBody>, Problem> {
     let alerting = app.alerting()?;
     let alerts = alerting.alerts();
     let count = |name: &str| {
@@ -225,14 +230,68 @@ async fn detail(app: &App, name: &str) -> Result<RuleDetail, Problem> {
 
 async fn apply(
     app: &App,
-    access: &Access<ConfigWrite>,
+    by: &Principal,
     name: &str,
     patch: impl Fn() -> Result<Value, Problem>,
 ) -> Result<(), Problem> {
-    section(name).apply(app, &Author::from(&access.principal), patch).await?;
+    section(name).apply(app, &Author::from(by), patch).await?;
     let config = app.services.settings.config();
     app.alerting()?.follow(&config).await;
     Ok(())
+}
+
+/// Adds the rule that `body` describes, by the keys of `[[rule]]`; its name.
+///
+/// # Errors
+/// 409 where the name is taken, also by a shipped rule; 422 for what is wrong with it.
+pub async fn add(app: &App, by: &Principal, body: &Body) -> Result<String, Problem> {
+    let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = RuleName::new(name).map_err(|error| wrong("/name", error.to_string()))?;
+    let name = name.as_str();
+    apply(app, by, name, || {
+        if is_shipped(name) {
+            let detail =
+                format!("`{name}` comes with the program, expected PATCH /api/v1/monitoring/rules/{name}");
+            return Err(Problem::new(StatusCode::CONFLICT, "exists", detail.clone()).field("/name", detail));
+        }
+        if is_configured(app, name) { Err(section(name).taken(app)) } else { Ok(Value::Object(body.clone())) }
+    })
+    .await?;
+    Ok(name.to_owned())
+}
+
+/// Changes a rule by a merge patch, or with `whole` by all that was set at run time.
+///
+/// # Errors
+/// 404 where there is none, 422 for what is wrong with the change.
+pub async fn change(
+    app: &App,
+    by: &Principal,
+    name: &str,
+    mut body: Body,
+    whole: bool,
+) -> Result<(), Problem> {
+    known(app, name)?;
+    same(&mut body, "name", name)?;
+    let patch = || {
+        let body = &body;
+        Ok(if whole { section(name).whole(app, body) } else { Value::Object(body.clone()) })
+    };
+    apply(app, by, name, patch).await
+}
+
+/// Takes away what was set at run time; a shipped rule is as it came again.
+///
+/// # Errors
+/// 404 where there is none, 409 for a shipped one that nobody changed and for what the file
+/// defines.
+pub async fn take_away(app: &App, by: &Principal, name: &str) -> Result<(), Problem> {
+    known(app, name)?;
+    if is_shipped(name) && !is_configured(app, name) {
+        let detail = format!("`{name}` comes with the program: switch it off with `enabled` = false");
+        return Err(Problem::new(StatusCode::CONFLICT, "shipped", detail));
+    }
+    apply(app, by, name, || Ok(Value::Null)).await
 }
 
 /// Adds a rule: the keys of `[[rule]]`. 409 where the name is taken, also by a shipped
@@ -251,23 +310,8 @@ async fn create(
     State(app): State<AppState>,
     ApiJson(body): ApiJson<Body>,
 ) -> Result<Response, Problem> {
-    let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let name = RuleName::new(name).map_err(|error| wrong("/name", error.to_string()))?;
-    let name = name.as_str();
-    apply(&app, &access, name, || {
-        if is_shipped(name) {
-            let detail =
-                format!("`{name}` comes with the program, expected PATCH /api/v1/monitoring/rules/{name}");
-            return Err(Problem::new(StatusCode::CONFLICT, "exists", detail.clone()).field("/name", detail));
-        }
-        if is_configured(&app, name) {
-            Err(section(name).taken(&app))
-        } else {
-            Ok(Value::Object(body.clone()))
-        }
-    })
-    .await?;
-    let mut response = (StatusCode::CREATED, Json(detail(&app, name).await?)).into_response();
+    let name = add(&app, &access.principal, &body).await?;
+    let mut response = (StatusCode::CREATED, Json(detail(&app, &name).await?)).into_response();
     if let Ok(address) = HeaderValue::from_str(&format!("/api/v1/monitoring/rules/{name}")) {
         response.headers_mut().insert(LOCATION, address);
     }
@@ -299,11 +343,9 @@ async fn replace(
     access: Access<ConfigWrite>,
     State(app): State<AppState>,
     ApiPath(name): ApiPath<String>,
-    ApiJson(mut body): ApiJson<Body>,
+    ApiJson(body): ApiJson<Body>,
 ) -> Result<Json<RuleDetail>, Problem> {
-    known(&app, &name)?;
-    same(&mut body, "name", &name)?;
-    apply(&app, &access, &name, || Ok(section(&name).whole(&app, &body))).await?;
+    change(&app, &access.principal, &name, body, true).await?;
     detail(&app, &name).await.map(Json)
 }
 
@@ -318,11 +360,9 @@ async fn patch(
     access: Access<ConfigWrite>,
     State(app): State<AppState>,
     ApiPath(name): ApiPath<String>,
-    ApiJson(mut body): ApiJson<Body>,
+    ApiJson(body): ApiJson<Body>,
 ) -> Result<Json<RuleDetail>, Problem> {
-    known(&app, &name)?;
-    same(&mut body, "name", &name)?;
-    apply(&app, &access, &name, || Ok(Value::Object(body.clone()))).await?;
+    change(&app, &access.principal, &name, body, false).await?;
     detail(&app, &name).await.map(Json)
 }
 
@@ -338,12 +378,7 @@ async fn remove(
     State(app): State<AppState>,
     ApiPath(name): ApiPath<String>,
 ) -> Result<StatusCode, Problem> {
-    known(&app, &name)?;
-    if is_shipped(&name) && !is_configured(&app, &name) {
-        let detail = format!("`{name}` comes with the program: switch it off with `enabled` = false");
-        return Err(Problem::new(StatusCode::CONFLICT, "shipped", detail));
-    }
-    apply(&app, &access, &name, || Ok(Value::Null)).await?;
+    take_away(&app, &access.principal, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

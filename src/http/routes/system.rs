@@ -30,7 +30,7 @@ pub fn routes<R: Registry>(registry: R) -> R {
 
 /// What the agent itself costs; absent figures were not collected yet, or not for a while.
 #[derive(Serialize, utoipa::ToSchema)]
-struct SelfCost {
+pub struct SelfCost {
     cpu_seconds_total: Option<f64>,
     /// Share of one core over the last minute; in the first minute, since the start.
     cpu_percent: Option<f64>,
@@ -42,7 +42,7 @@ struct SelfCost {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct System {
+pub struct System {
     version: &'static str,
     build: BuildInfo,
     #[serde(with = "crate::model::event::rfc3339")]
@@ -63,20 +63,32 @@ struct System {
     responses((status = 200, body = System))
 )]
 async fn system(_: Access<MonitoringRead>, State(app): State<AppState>) -> Result<Json<System>, Problem> {
+    describe(&app).await.map(Json)
+}
+
+/// What runs here, since when, and what it costs.
+///
+/// # Errors
+/// 503 while the store opens.
+pub async fn describe(app: &App) -> Result<System, Problem> {
     let host = app.host();
-    Ok(Json(System {
+    Ok(System {
         version: env!("CARGO_PKG_VERSION"),
         build: app.services.build,
         started_at: app.services.started_at,
         uptime_seconds: app.uptime_seconds(),
         host: host.identity.clone(),
-        cost: cost(&app).await?,
+        cost: cost(app).await?,
         store: app.store()?.stats(),
         collectors: host.collectors.clone(),
-    }))
+    })
 }
 
-async fn cost(app: &App) -> Result<SelfCost, Problem> {
+/// What the agent itself costs.
+///
+/// # Errors
+/// 503 while the store opens.
+pub async fn cost(app: &App) -> Result<SelfCost, Problem> {
     let store = app.store()?;
     let started = app.services.started_at;
     // What the run before left in the store says nothing about this one.
