@@ -12,6 +12,7 @@
 
 mod bind;
 mod directory;
+mod log_file;
 mod logging;
 mod prepare;
 
@@ -128,7 +129,7 @@ impl Agent {
     async fn start(loaded: Loaded) -> Result<(), AppError> {
         let mut signals = Signals::listen()?;
         let config = loaded.config.clone();
-        let level = logging::start(&config.log);
+        let level = logging::start(&config.log, &config.data_dir);
         // Who started twice on one store is told so, and not that the port is taken. A
         // directory that is not there is nobody's: a taken port must not make it.
         let early = if config.data_dir.exists() { None } else { Some(bind(&config).await?) };

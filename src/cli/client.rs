@@ -157,7 +157,7 @@ impl Client {
     /// # Errors
     /// The agent cannot be reached or did not answer in time.
     pub async fn put(&self, path: &str, body: Bytes) -> Result<Answer, Failure> {
-        self.send("PUT", path, "application/json", body).await
+        self.put_any(path, "application/json", body).await
     }
 
     /// # Errors
@@ -170,6 +170,14 @@ impl Client {
     /// The agent cannot be reached or did not answer in time.
     pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
         self.send("DELETE", path, "", Bytes::new()).await
+    }
+
+    /// Replaces whatever is there.
+    ///
+    /// # Errors
+    /// The agent cannot be reached or did not answer in time.
+    pub async fn put_any(&self, path: &str, content_type: &str, body: Bytes) -> Result<Answer, Failure> {
+        self.send("PUT", path, content_type, body).await
     }
 
     /// The JSON of a successful GET.
@@ -223,6 +231,9 @@ impl Client {
             }
             if !content_type.is_empty() {
                 request = request.header("content-type", content_type);
+            }
+            if method == "PUT" {
+                request = request.header("if-match", "*");
             }
             if let Some(token) = &self.token {
                 request = request.header("authorization", format!("Bearer {}", token.expose()));

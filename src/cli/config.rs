@@ -3,16 +3,21 @@
 //! The running agent is asked, because only it knows what was changed at run time.
 //! Where none runs, `show` and `export` say what one would start with.
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
-use serde_json::{Value, json};
+use hyper::body::Bytes;
+use serde_json::{Map, Value, json};
 
 use super::Global;
 use super::client::{Client, block_on};
 use super::exit::{CONFIGURATION, Done, Failure, OK, UNREACHABLE};
+use super::flat_config;
 use super::output::{Table, note, print, print_json, text_of};
 use super::surroundings::Surroundings;
-use crate::config::load::{Loaded, load};
+use crate::config::load::{Loaded, Sources, load, load_text};
 use crate::config::overlay::Overlay;
+use crate::config::tree::Step;
 use crate::config::view;
 
 /// Every option with its default and a comment.
@@ -32,6 +37,15 @@ pub enum ConfigCommand {
     Diff,
     /// Print a file that says what is in force, without secrets
     Export,
+    /// Make a configuration of the flat JSON of the orchestrator family, or of a file of ours
+    Import {
+        /// JSON, or TOML as `export` prints it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Put it in force in the running agent instead of printing it
+        #[arg(long)]
+        apply: bool,
+    },
     /// Make a new key and seal the secrets that were set at run time with it
     RotateKey,
 }
@@ -63,6 +77,7 @@ pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundi
             )?;
             print(&exported)?;
         }
+        ConfigCommand::Import { file, apply } => import(file, *apply, global, surroundings)?,
         ConfigCommand::RotateKey => {
             let client = Client::new(global, surroundings)?;
             let path = "/api/v1/config/rotate-key";
@@ -73,6 +88,64 @@ pub fn config(command: &ConfigCommand, global: &Global, surroundings: &Surroundi
         }
     }
     Ok(OK)
+}
+
+/// Prints what `file` says as a configuration of ours, or puts it in force.
+fn import(file: &Path, apply: bool, global: &Global, surroundings: &Surroundings) -> Result<(), Failure> {
+    let name = file.display().to_string();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::io(format!("cannot read {name}"), &error))?;
+    let wrong = |error: String| Failure::new(CONFIGURATION, format!("{name}: {error}"));
+    let document = match serde_json::from_str::<Value>(&text) {
+        Ok(document) => document,
+        // Ours; what it says is checked below.
+        Err(_) if !text.trim_start().starts_with('{') => Value::Null,
+        Err(error) => return Err(wrong(format!("this is not JSON: {error}"))),
+    };
+    let imported = if flat_config::is_flat(&document) {
+        flat_config::convert(&document).map_err(wrong)?
+    } else if document.is_null() {
+        flat_config::Imported { text: text.clone(), ..Default::default() }
+    } else {
+        return Err(wrong(String::from("it has none of the keys of the orchestrator family")));
+    };
+    let sources = Sources { data_dir: Some(surroundings.data_dir(global)), ..Sources::default() };
+    let loaded = load_text(sources, &name, &imported.text, Overlay::default())
+        .map_err(|problems| Failure::new(CONFIGURATION, problems))?;
+    for remark in &imported.remarks {
+        note(&format!("left out: {remark}"));
+    }
+    if !apply {
+        return print(&imported.text);
+    }
+    let patch = if document.is_null() { patch_of(&loaded) } else { Value::Object(imported.sections) };
+    let client = Client::new(global, surroundings)?;
+    let body = Bytes::from(patch.to_string());
+    let applied = block_on(async {
+        client.put_any("/api/v1/config", "application/json", body).await?.success()?.json()
+    })?;
+    if global.json {
+        return print_json(&applied);
+    }
+    let changed = applied["changed"].as_array().map_or(0, Vec::len);
+    print(&format!("changed: {changed} values\n"))
+}
+
+/// What a file says as a change of the configuration: lists of tables by their names.
+fn patch_of(loaded: &Loaded) -> Value {
+    let mut patch = Value::Object(Map::new());
+    loaded.file.leaves(&mut |key, leaf| {
+        let is_name =
+            key.0.len() > 1 && matches!(key.0[key.0.len() - 2], Step::Item(_)) && key.last() == "name";
+        let steps = if is_name { &key.0[..key.0.len() - 1] } else { &key.0[..] };
+        let place = steps.iter().fold(&mut patch, |at, step| &mut at[step.text()]);
+        if !is_name {
+            *place = leaf.value.clone();
+        } else if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+    });
+    patch
 }
 
 /// What the agent says; where none runs on this host, what one would start with.

@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod exit;
 pub mod failover;
+pub mod flat_config;
 pub mod glob;
 pub mod import;
 pub mod output;

@@ -74,8 +74,13 @@ fn changed(old: &Branch, new: &Branch) -> Vec<Key> {
 
 /// Whether the value names a file that is written to.
 fn writes_to(key: &Key) -> bool {
-    matches!(key.0.as_slice(), [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)]
-        if family == "channel" && kind == "file" && name == "path")
+    match key.0.as_slice() {
+        [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)] => {
+            family == "channel" && kind == "file" && name == "path"
+        }
+        [Step::Key(section), Step::Key(name)] => section == "log" && name.ends_with("file"),
+        _ => false,
+    }
 }
 
 /// Whether whoever sets the value could give themselves what they lack.

@@ -40,7 +40,7 @@ use crate::store::{Change, Store, StoreError, Write};
 const LONGEST_AUDIT: usize = 16 * 1024;
 
 /// Keys that are read once, at the start; a change waits for the next one.
-const AT_START: [&str; 17] = [
+const AT_START: [&str; 21] = [
     "tls.cert_file",
     "tls.key_file",
     "tls.self_signed",
@@ -58,6 +58,10 @@ const AT_START: [&str; 17] = [
     "collect.sysfs",
     "collect.rootfs",
     "log.format",
+    "log.file",
+    "log.error_file",
+    "log.max_size",
+    "log.keep",
 ];
 
 /// Why a change was not made. Nothing was changed then.

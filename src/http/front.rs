@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tower::Service as _;
+use tracing::Instrument as _;
 
 use super::auth::hosts;
 use super::auth::peer::{self, Peer};
@@ -31,6 +32,11 @@ use super::rate::Quota;
 use super::state::{App, AppState, Services};
 use crate::base::secret::MASK;
 use crate::base::time::Monotonic;
+
+/// Says which request it was, in the answer, in the log and in errors.
+const REQUEST_ID: &str = "x-request-id";
+/// Longer ids of clients are not taken up.
+const LONGEST_ID: usize = 64;
 
 /// The whole of HTTP for one listener; cheap to clone.
 #[derive(Clone)]
@@ -67,23 +73,30 @@ impl Front {
         let quota = self.quota(peer, &request);
         // What comes behind chunks is not looked at, see the guard; so nothing does.
         let last = request.headers().contains_key(TRANSFER_ENCODING) || is_ambiguous(&request);
-        let trace_parent = request.headers().get("traceparent").cloned();
+        let id = id_of(request.headers()).unwrap_or_else(|| self.app.new_trace_id());
+        let method = request.method().clone();
+        // What a handler writes to the log carries the id of its request.
+        let span = tracing::error_span!("request", request_id = %id);
         let mut response = match self.admit(peer, &request, quota) {
             Err(problem) => problem.into_response(),
             Ok(Some(response)) => response,
             Ok(None) => {
                 request.extensions_mut().insert(peer);
-                self.route(request, instance).await
+                self.route(request, instance).instrument(span.clone()).await
             }
         };
         if response.status().is_client_error() || response.status().is_server_error() {
-            response = self.explain(response, instance, trace_parent.as_ref());
+            response = span.in_scope(|| self.explain(response, instance, &id));
         }
-        self.finish(&mut response, origin, quota);
+        self.finish(&mut response, origin, quota, &id);
         if last {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let ended = clock.monotonic();
+        span.in_scope(|| {
+            let (status, took_ms) = (response.status().as_u16(), ended.since(started).as_secs_f64() * 1000.0);
+            tracing::debug!(%method, path = instance, status, took_ms, "answered");
+        });
         let failed = response.status().is_server_error();
         self.app.counters.record(Monotonic(ended.since(self.app.started)), ended.since(started), failed);
         response
@@ -178,24 +191,26 @@ impl Front {
     }
 
     /// Gives an error its body, whoever made it.
-    fn explain(&self, mut response: Response, instance: &str, parent: Option<&HeaderValue>) -> Response {
+    fn explain(&self, mut response: Response, instance: &str, trace_id: &str) -> Response {
         let problem = match response.extensions_mut().remove::<Box<Problem>>() {
             Some(problem) => *problem,
             None if is_json(response.headers()) => return response,
             None => Problem::of_status(response.status()),
         };
-        let trace_id = parent.and_then(trace_id_of).unwrap_or_else(|| self.app.new_trace_id());
         if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(%trace_id, path = instance, code = problem.code, "answered with an error");
+            tracing::error!(path = instance, code = problem.code, "answered with an error");
         }
         match Dialect::of(instance) {
             Some(dialect) => dialect.respond(&problem, response.headers()),
-            None => problem.respond(instance, &trace_id, response.headers()),
+            None => problem.respond(instance, trace_id, response.headers()),
         }
     }
 
-    fn finish(&self, response: &mut Response, origin: Option<HeaderValue>, quota: Option<Quota>) {
+    fn finish(&self, response: &mut Response, origin: Option<HeaderValue>, quota: Option<Quota>, id: &str) {
         let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert(REQUEST_ID, id);
+        }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // What the page says of itself stands.
         for (name, value) in USUAL {
@@ -333,6 +348,16 @@ fn preflight() -> Response {
 
 fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+}
+
+/// The id that the client gave its request: of its trace, or by itself.
+fn id_of(headers: &HeaderMap) -> Option<String> {
+    if let Some(id) = headers.get("traceparent").and_then(trace_id_of) {
+        return Some(id);
+    }
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (!id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain)).then(|| id.to_owned())
 }
 
 /// The trace id of a W3C `traceparent`.

@@ -36,6 +36,7 @@ mod grpc;
 mod http;
 mod kill;
 mod live;
+mod log_files;
 mod mail;
 mod nostr;
 mod object_store;
