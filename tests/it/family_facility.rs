@@ -67,7 +67,7 @@ fn metrics_health_and_status_have_the_figures_of_the_database_and_the_host() {
     let status = agent.get("/api/facility/status/enhanced").json();
     assert_eq!(status["facility"]["active"], "pg1", "{status}");
     let target = &status["facility"]["targets"][0];
-    assert_eq!((&target["rows"], &target["active"]), (&1500.0.into(), &true.into()), "{status}");
+    assert_eq!((&target["rows"], &target["active"]), (&1500.into(), &true.into()), "{status}");
     let names: Vec<&str> =
         target["schemas"].as_array().unwrap().iter().filter_map(|schema| schema["name"].as_str()).collect();
     assert_eq!(names, ["archive", "public", "shop"]);

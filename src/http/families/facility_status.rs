@@ -125,10 +125,10 @@ fn active_alerts(app: &App) -> Result<usize, Problem> {
 #[derive(Default, Serialize, utoipa::ToSchema)]
 struct FacilitySchema {
     name: String,
-    size_bytes: Option<f64>,
+    size_bytes: Option<u64>,
     /// As the planner last estimated.
-    rows: Option<f64>,
-    tables: Option<f64>,
+    rows: Option<u64>,
+    tables: Option<u64>,
 }
 
 /// One database with its schemas, as they were last read.
@@ -143,9 +143,9 @@ struct FacilityTarget {
     active: bool,
     breaker: Option<BreakerState>,
     latency_ms: Option<f64>,
-    size_bytes: Option<f64>,
+    size_bytes: Option<u64>,
     /// Of all schemas; null where they could not be read.
-    rows: Option<f64>,
+    rows: Option<u64>,
     schemas: Vec<FacilitySchema>,
 }
 
@@ -214,7 +214,7 @@ async fn enhanced(
 /// What was last read of one server.
 #[derive(Default)]
 struct Sizes {
-    databases: BTreeMap<String, f64>,
+    databases: BTreeMap<String, u64>,
     schemas: BTreeMap<String, FacilitySchema>,
 }
 
@@ -253,7 +253,7 @@ fn targets(
 fn sizes(app: &App) -> Result<BTreeMap<String, Sizes>, Problem> {
     let mut found: BTreeMap<String, Sizes> = BTreeMap::new();
     app.store()?.visit_latest(LOOKBACK, &mut |sample| {
-        let (database, set): (bool, fn(&mut FacilitySchema, f64)) = match sample.family {
+        let (database, set): (bool, fn(&mut FacilitySchema, u64)) = match sample.family {
             "pg_database_size_bytes" => (true, |_, _| {}),
             "holdfast_pg_schema_size_bytes" => (false, |schema, value| schema.size_bytes = Some(value)),
             "holdfast_pg_schema_rows" => (false, |schema, value| schema.rows = Some(value)),
@@ -263,12 +263,13 @@ fn sizes(app: &App) -> Result<BTreeMap<String, Sizes>, Problem> {
         let labels: BTreeMap<String, String> = labels_of(sample.key).into_iter().collect();
         let Some(target) = labels.get("target") else { return };
         let sizes = found.entry(target.clone()).or_default();
+        let whole = sample.value.max(0.0) as u64;
         if let (true, Some(name)) = (database, labels.get("datname")) {
-            sizes.databases.insert(name.clone(), sample.value);
+            sizes.databases.insert(name.clone(), whole);
         } else if let Some(name) = labels.get("schema") {
             let schema = sizes.schemas.entry(name.clone()).or_default();
             schema.name.clone_from(name);
-            set(schema, sample.value);
+            set(schema, whole);
         }
     });
     Ok(found)

@@ -8,7 +8,6 @@ use axum::extract::State;
 use serde::Serialize;
 
 use crate::base::time::Timestamp;
-use crate::engine::task_keeper::TaskKeeper;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::counters::ApiFigures;
 use crate::http::error::Problem;
@@ -125,7 +124,8 @@ pub fn collect(app: &App) -> Result<Metrics, Problem> {
         scst: None,
         tape: None,
         vtl: None,
-        tasks: app.services.tasks.get().and_then(TaskKeeper::figures),
+        // Nothing reported yet is a count, and zero.
+        tasks: app.services.tasks.get().map(|keeper| keeper.figures().unwrap_or_default()),
         api: app.counters.figures(app.running()),
         collected_at: if host.ticks > 0 { Timestamp(summary.collected_at_ms) } else { app.now() },
     })
