@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Cluster, Site, Wanted, Writer, pause};
 use crate::support::outage::{EAGER, nothing_is_lost, replaced, the_old_one_is_fenced, times};
+use crate::support::wait_for_listener_at;
 
 /// The number of a member's host.
 fn host(name: &str) -> u32 {
@@ -39,7 +40,11 @@ fn a_primary_whose_host_is_gone_is_replaced_and_fenced() {
         None => cluster.node(primary).server.signal_all(Signal::STOP),
     };
     let heal = |cluster: &Cluster, primary: &str| {
-        let _ = cluster.lan.as_ref().map(|lan| lan.heal(host(primary)));
+        let Some(lan) = &cluster.lan else { return };
+        lan.heal(host(primary));
+        // Neighbours find each other again by questions a second apart, which is not the agent's time.
+        let server = &cluster.node(primary).server;
+        wait_for_listener_at(server.host(), server.port);
     };
     let mut table = replaced(cluster, what, times(1), cut, heal);
     table.print(what);

@@ -53,9 +53,14 @@ pub fn free_port() -> u16 {
 /// Waits until somebody listens on `port`: a server says that it does just before
 /// it does.
 pub fn wait_for_listener(port: u16) {
-    let listens = |_: &u32| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    wait_for_listener_at("127.0.0.1", port);
+}
+
+/// The same of another host.
+pub fn wait_for_listener_at(host: &str, port: u16) {
+    let listens = |_: &u32| std::net::TcpStream::connect((host, port)).is_ok();
     let tries = (0..1_000_000).inspect(|_| std::thread::yield_now()).find(listens);
-    assert!(tries.is_some(), "nobody listens on port {port}");
+    assert!(tries.is_some(), "nobody listens on {host}:{port}");
 }
 
 /// Waits until nobody listens on `port` any more: a killed process takes a moment.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -74,10 +74,12 @@ pub fn the_old_one_is_fenced(cluster: &Cluster, old: &str) {
     if !node.server.is_running() {
         return;
     }
+    let since = Instant::now();
     cluster.wait("the old primary is fenced", Duration::from_secs(2), |group| {
         assert_ne!(group["active"], old, "a superseded primary is routed: {group:#}");
         member(group, old)["fenced"] == json!(true)
     });
+    println!("failover: {old} is back and fenced after {:.2} s", since.elapsed().as_secs_f64());
     let said = node.server.try_psql("insert into t values (-1)");
     assert!(said.is_err_and(|error| error.contains("read-only")), "a superseded primary took a write");
 }
