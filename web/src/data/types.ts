@@ -32,6 +32,14 @@ export type RuleDetail = Schemas["RuleDetail"];
 export type Replay = Schemas["ReplayAnswer"];
 export type Silence = Schemas["SilenceView"];
 export type Channel = Schemas["ChannelView"];
+export type Breaker = Schemas["BreakerView"];
+export type Probe = Schemas["ProbeRecord"];
+export type Group = Schemas["GroupView"];
+export type Member = Schemas["MemberView"];
+export type JournalRow = Schemas["JournalRow"];
+export type Dry = Schemas["CheckReport"];
+export type Check = Schemas["CheckView"];
+export type Task = Schemas["Task"];
 
 export interface List<T> {
   items: T[];

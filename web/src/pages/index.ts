@@ -15,11 +15,19 @@ import { shell } from "../text";
 import { AlertPage } from "./alert/page";
 import { AlertsPage } from "./alerts/page";
 import { ChannelsPage } from "./channels/page";
+import { EventsPage } from "./events/page";
+import { GroupPage } from "./failover/group";
+import { FailoverPage } from "./failover/page";
 import { HostPage } from "./host/page";
 import { OverviewPage } from "./overview/page";
 import { RulesPage } from "./rules/page";
 import { RulePage } from "./rules/rule";
 import { SilencesPage } from "./silences/page";
+import { StoragePage } from "./storage/page";
+import { TargetsPage } from "./targets/page";
+import { TargetPage } from "./targets/target";
+import { CheckPage } from "./tasks/check";
+import { TasksPage } from "./tasks/page";
 import { LoginPage } from "../shell/sign_in";
 
 export interface PageProps {
@@ -44,6 +52,14 @@ const titles = shell.titles;
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
   { path: "/host", title: titles.host, view: HostPage, timed: true, nav: { group: "now", icon: "host", bar: true } },
+  { path: "/storage", title: titles.storage, view: StoragePage, timed: true, nav: { group: "now", icon: "storage" } },
+  { path: "/targets", title: titles.targets, view: TargetsPage, nav: { group: "now", icon: "targets" } },
+  { path: "/targets/:name", title: titles.target, view: TargetPage, timed: true },
+  { path: "/failover", title: titles.failover, view: FailoverPage, nav: { group: "now", icon: "failover" } },
+  { path: "/failover/:name", title: titles.group, view: GroupPage, timed: true },
+  { path: "/tasks", title: titles.tasks, view: TasksPage, nav: { group: "now", icon: "tasks" } },
+  { path: "/tasks/:name", title: titles.check, view: CheckPage },
+  { path: "/events", title: titles.events, view: EventsPage, nav: { group: "look", icon: "events" } },
   { path: "/alerts", title: titles.alerts, view: AlertsPage, nav: { group: "alerts", icon: "alert", bar: true } },
   { path: "/alerts/:id", title: titles.alert, view: AlertPage },
   { path: "/rules", title: titles.rules, view: RulesPage, nav: { group: "alerts", icon: "rules" } },
