@@ -40,7 +40,7 @@ export function disksOf(answers: Answers): Disk[] {
   for (const [figure, samples] of Object.entries(answers) as [Figure, readonly Sample[]][]) {
     for (const { labels, value } of samples) {
       const device = (labels["device"] ?? "").replace(/^\/dev\//, "");
-      if (device === "" || !isRealDisk(device)) continue;
+      if (device === "" || device.startsWith("zram") || !isRealDisk(device)) continue;
       const disk = disks.get(device) ?? { device, model: "", figures: {} };
       disk.model ||= labels["model"] ?? labels["model_name"] ?? "";
       // Nothing done is no wait of any length.

@@ -1,7 +1,7 @@
 /** What an event says, in one line, and the page that says more. */
 
 import { OUTCOMES, type Tone } from "../parts/status";
-import { breaker, events as words, failover, tasks } from "../text";
+import { alert, breaker, events as words, failover, tasks } from "../text";
 import { percent } from "../text/units";
 import type { EventMessage } from "./types";
 
@@ -22,13 +22,13 @@ const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter(
 
 const TELLERS: Partial<Record<EventMessage["type"], (data: Data) => Told>> = {
   alert: (data) => {
-    const alert = table(data["alert"]);
-    const over = data["action"] === "resolved" || data["action"] === "cleared";
+    const about = table(data["alert"]);
+    const over = ["resolved", "resolved_by_hand", "expired"].includes(text(data["action"]));
     return {
-      text: `${text(alert["title"])}: ${named(words.said.alert, data["action"])}`,
-      detail: text(alert["message"]),
-      tone: over ? "ok" : ["critical", "emergency"].includes(text(alert["severity_level"])) ? "bad" : "warn",
-      href: path("alerts", alert["id"]),
+      text: `${text(about["title"])}: ${named(alert.happenings, data["action"])}`,
+      detail: text(about["message"]),
+      tone: over ? "ok" : ["critical", "emergency"].includes(text(about["severity_level"])) ? "bad" : "warn",
+      href: path("alerts", about["id"]),
     };
   },
   target: (data) => {

@@ -23,7 +23,7 @@ export function DryResult({ report }: { report: Dry }) {
           <thead>
             <tr>
               {Object.entries(titles).map(([id, title]) => (
-                <th key={id} scope="col">
+                <th key={id} scope="col" class={id === "lag" ? "number" : undefined}>
                   {title}
                 </th>
               ))}
@@ -48,7 +48,7 @@ export function DryResult({ report }: { report: Dry }) {
         items={[
           [words.facts.time, report.would_promote && latency(report.expected_rto_ms)],
           [words.facts.loss, report.would_promote && lossOf(report)],
-          [failover.tier, report.guarantee],
+          [failover.tier, report.guarantee.replaceAll("`", "")],
         ]}
       />
       {report.findings.length > 0 && <p class="muted small">{words.findings(report.findings.length)}</p>}

@@ -44,6 +44,8 @@ const KEYS: readonly Key[] = [
 
 /** While something happens it is asked this often, ms; events hurry it besides. */
 const PERIOD = 2000;
+/** The lag is told so seldom, ms. */
+const LAG_INTERVAL = 10 * SECOND;
 
 export function GroupPage({ params }: PageProps) {
   const name = params["name"] ?? "";
@@ -86,7 +88,7 @@ function lagPlot(grid: Grid): Plot[] {
 
 function Now({ group, done }: { group: Group; done: () => void }) {
   const tone = toneOfGroup(group);
-  const interval = useMemo(() => signal(SECOND), []);
+  const interval = useMemo(() => signal(LAG_INTERVAL), []);
   return (
     <>
       <section class={`card verdict ${tone}`} aria-live="polite" data-part="verdict">
@@ -103,11 +105,12 @@ function Now({ group, done }: { group: Group; done: () => void }) {
         <section class="card pad" aria-labelledby="topology">
           <h2 id="topology">{words.topology}</h2>
           <TopologyDrawing group={group} />
+          <Last group={group} />
         </section>
         <section class="card pad stack" aria-label={words.tier}>
           <Facts
             items={[
-              [words.tier, <><strong>{words.tiers[group.tier]}</strong><span class="second">{group.guarantee}</span></>],
+              [words.tier, <><strong>{words.tiers[group.tier]}</strong><span class="second">{group.guarantee.replaceAll("`", "")}</span></>],
               [words.mode, words.modes[group.mode]],
               [words.epoch, <span title={words.epochHint}>{group.epoch}</span>],
               [words.pausedUntil, group.paused_until && <When at={group.paused_until} />],
@@ -123,7 +126,6 @@ function Now({ group, done }: { group: Group; done: () => void }) {
               </>
             )}
           </div>
-          <Last group={group} />
         </section>
       </div>
       <Members group={group} />
@@ -167,7 +169,7 @@ function Last({ group }: { group: Group }) {
     return bound === 0 ? words.lostNone : words.lostSome(bytes(bound));
   };
   return (
-    <div data-part="last">
+    <div data-part="last" class="gap-above">
       <h3>{words.last}</h3>
       {last ? (
         <Facts

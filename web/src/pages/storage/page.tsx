@@ -44,7 +44,10 @@ export function StoragePage() {
         <h1>{words.title}</h1>
         <p class="lead muted">{words.lead}</p>
       </div>
-      <Filesystems />
+      <section aria-label={words.filesystems}>
+        <h2 class="visually-hidden">{words.filesystems}</h2>
+        <Filesystems />
+      </section>
       <Part title={words.network} id="network" there={network.length > 0}>
         <Table label={words.network} columns={MOUNTS} rows={network} keyOf={(one) => one.mountpoint} empty={null} />
       </Part>

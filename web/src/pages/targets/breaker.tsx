@@ -68,8 +68,8 @@ export function BreakerCard({ name, done }: { name: string; done: () => void }) 
                   ))}
                 </p>
               </div>
+              <Transitions breaker={one} />
             </div>
-            <Transitions breaker={one} />
           </>
         )}
       </Loaded>
@@ -98,8 +98,8 @@ function Figures({ breaker }: { breaker: Breaker }) {
 
 function Transitions({ breaker }: { breaker: Breaker }) {
   return (
-    <>
-      <h3 class="gap-above">{words.transitions}</h3>
+    <div>
+      <h3>{words.transitions}</h3>
       {breaker.transitions.length === 0 ? (
         <p class="muted">{words.transitionsNone}</p>
       ) : (
@@ -107,13 +107,15 @@ function Transitions({ breaker }: { breaker: Breaker }) {
           {breaker.transitions.slice(0, ROWS).map((one) => (
             <li key={one.at}>
               <Shape tone={one.to === "closed" ? "ok" : one.to === "half_open" ? "warn" : "bad"} />
-              <span>{words.change(words.states[one.from], words.states[one.to])}</span>
-              <span class="muted">{one.by ? words.by(one.by) : words.reasons[one.reason]}</span>
+              <span>
+                {words.change(words.states[one.from], words.states[one.to])}
+                <span class="second">{one.by ? words.by(one.by) : words.reasons[one.reason]}</span>
+              </span>
               <When at={one.at} />
             </li>
           ))}
         </ul>
       )}
-    </>
+    </div>
   );
 }

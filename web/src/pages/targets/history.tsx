@@ -78,7 +78,7 @@ export function Ticks({ name }: { name: string }) {
           const { tone, word } = OUTCOMES[one.class];
           const height = one.class === "ok" ? 12 : 24;
           return (
-            <rect key={one.at} class={tone} x={(TICKS - probes.length + i) * 5} y={24 - height} width="3.5" height={height} rx="1">
+            <rect key={one.at} class={tone} x={i * 5} y={24 - height} width="3.5" height={height} rx="1">
               <title>{`${word}, ${latency(one.latency_ms)}`}</title>
             </rect>
           );

@@ -34,7 +34,7 @@ interface Edge {
 
 const EDGES: readonly Edge[] = [
   { from: "closed", to: "open", path: "M116 42H258", at: [188, 34, "middle"], text: words.edges.trip },
-  { from: "open", to: "half_open", path: "M336 68V159H252", at: [330, 178, "middle"], text: words.edges.wait },
+  { from: "open", to: "half_open", path: "M336 68V159H252", at: [318, 178, "middle"], text: words.edges.wait },
   { from: "half_open", to: "closed", path: "M134 159H60V74", at: [68, 178, "middle"], text: words.edges.close },
   { from: "half_open", to: "open", path: "M190 140V100H290V74", at: [224, 92, "middle"], text: words.edges.again },
 ];
@@ -42,7 +42,7 @@ const EDGES: readonly Edge[] = [
 export function Machine({ breaker }: { breaker: Breaker }) {
   const last = breaker.transitions[0];
   return (
-    <svg class="machine" viewBox="0 0 380 268" role="img" aria-label={words.drawn(words.states[breaker.state])}>
+    <svg class="machine" viewBox="0 14 380 254" role="img" aria-label={words.drawn(words.states[breaker.state])}>
       <defs>
         <marker id="arrow" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
           <path d="M0 0 8 4 0 8z" />

@@ -43,7 +43,6 @@ function columnsOf(roles: ReturnType<typeof rolesOf>): Column<TargetStatus>[] {
       id: "name",
       title: words.columns.name,
       head: true,
-      wide: true,
       sort: (one) => one.name,
       cell: (one) => (
         <span>
@@ -53,7 +52,7 @@ function columnsOf(roles: ReturnType<typeof rolesOf>): Column<TargetStatus>[] {
         </span>
       ),
     },
-    { id: "kind", title: words.columns.kind, sort: (one) => one.kind, cell: (one) => kindWord(one.kind) },
+    { id: "kind", title: words.columns.kind, sort: (one) => one.kind, cell: (one) => <span class="nowrap">{kindWord(one.kind)}</span> },
     { id: "state", title: words.columns.state, sort: wordOf, cell: (one) => <StatePill target={one} /> },
   ];
   if (roles.size > 0) {
@@ -63,7 +62,7 @@ function columnsOf(roles: ReturnType<typeof rolesOf>): Column<TargetStatus>[] {
       sort: (one) => role(one)?.text,
       cell: (one) => {
         const found = role(one);
-        return found ? <a href={href(`/failover/${encodeURIComponent(found.group)}`)}>{found.text}</a> : <span class="muted">{NOTHING}</span>;
+        return found ? <a class="nowrap" href={href(`/failover/${encodeURIComponent(found.group)}`)}>{found.text}</a> : <span class="muted">{NOTHING}</span>;
       },
     });
   }

@@ -79,25 +79,29 @@ function Now({ target, retry }: { target: TargetStatus; retry: () => void }) {
   const { facts } = words;
   return (
     <>
-      <div class="columns">
-        <section class="card pad" aria-labelledby="state">
-          <h2 id="state">
-            {kindWord(target.kind)} <StatePill target={target} since />
-          </h2>
-          {troubleOf(target) !== "" && <p class="target-problem">{troubleOf(target)}</p>}
+      <section class="card pad" aria-labelledby="state">
+        <h2 id="state">
+          {kindWord(target.kind)} <StatePill target={target} since />
+        </h2>
+        {troubleOf(target) !== "" && <p class="target-problem">{troubleOf(target)}</p>}
+        <div class="columns wide-gap">
           <Facts
             items={[
               [facts.address, <code>{target.address}</code>],
               [facts.every, duration(target.interval_ms)],
               [facts.member, role && <a href={href(`/failover/${encodeURIComponent(role.group)}`)}>{role.text}</a>],
-              [facts.figures, target.probes === 0 ? words.noProbe : words.figures(target.probes, target.failed)],
-              [facts.latency, words.latencies(latency(target.p50_ms), latency(target.p95_ms))],
             ]}
           />
-          <Ticks name={target.name} />
-        </section>
-        <BreakerCard name={target.name} done={retry} />
-      </div>
+          <Facts
+            items={[
+              [facts.figures, target.probes === 0 ? words.noProbe : words.figures(target.probes, target.failed)],
+              [facts.latency, target.probes > 0 && words.latencies(latency(target.p50_ms), latency(target.p95_ms))],
+              [facts.last, <Ticks name={target.name} />],
+            ]}
+          />
+        </div>
+      </section>
+      <BreakerCard name={target.name} done={retry} />
       <Operations target={target} />
     </>
   );

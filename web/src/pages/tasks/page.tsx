@@ -1,5 +1,7 @@
 /** Checks with the addresses their jobs report to, and the runs of jobs. */
 
+import { useComputed } from "@preact/signals";
+
 import { call } from "../../data/api";
 import { taskChanges } from "../../data/live";
 import { usePolled } from "../../data/poll";
@@ -27,9 +29,10 @@ const RANK: Record<Check["status"], number> = { down: 0, late: 1, up: 2, new: 3,
 
 export function TasksPage() {
   // Who is signed in decides whether the answer holds addresses.
-  const list = usePolled((signal) => call("GET /api/v1/checks", { query: { limit: 1000 }, signal }), 10_000, taskChanges);
+  const hurry = useComputed(() => `${taskChanges.value} ${who.value}`);
+  const list = usePolled((signal) => call("GET /api/v1/checks", { query: { limit: 1000 }, signal }), 10_000, hurry);
   return (
-    <div class="page" key={who.value}>
+    <div class="page">
       <div class="head-row">
         <h1>{words.title}</h1>
         <a class="button primary" href={href("/tasks/new")}>
@@ -87,7 +90,7 @@ function columnsOf(reload: () => void): Column<Check>[] {
       cell: (one) => (
         <span>
           <CheckPill check={one} />
-          <span class="second">{words.reasons[one.reason]}</span>
+          <span class="second nowrap">{words.reasons[one.reason]}</span>
         </span>
       ),
     },
@@ -97,12 +100,12 @@ function columnsOf(reload: () => void): Column<Check>[] {
       cell: (one) => (
         <span>
           {one.period}
-          <span class="second">{words.grace(one.grace)}</span>
+          <span class="second nowrap">{words.grace(one.grace)}</span>
         </span>
       ),
     },
-    { id: "last", title: words.columns.last, sort: (one) => one.last_ping, cell: (one) => <When at={one.last_ping} /> },
-    { id: "due", title: words.columns.due, sort: (one) => one.next_due, cell: (one) => <When at={one.next_due} /> },
+    { id: "last", title: words.columns.last, sort: (one) => one.last_ping, cell: (one) => <span class="nowrap"><When at={one.last_ping} /></span> },
+    { id: "due", title: words.columns.due, sort: (one) => one.next_due, cell: (one) => <span class="nowrap"><When at={one.next_due} /></span> },
     {
       id: "url",
       title: words.columns.url,

@@ -30,7 +30,6 @@ export const events = {
   raw: "All of it",
   rawLabel: "the event",
   said: {
-    alert: { pending: "pending", fired: "fired", worsened: "got worse", eased: "eased", resolved: "resolved", acknowledged: "acknowledged", cleared: "cleared" } as Record<string, string>,
     target: (name: string, word: string) => `${name} is ${word}`,
     breaker: (name: string, from: string, to: string) => `${name}: breaker ${from} to ${to}`,
     failover: (group: string, from: string, to: string) => `${group}: ${from} to ${to}`,
