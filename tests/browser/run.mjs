@@ -17,6 +17,7 @@ import { join } from "node:path";
 
 import { alerting } from "./alerting.mjs";
 import { axeIsClean, fitsTheWidth, liveWords, shown, watch } from "./checks.mjs";
+import { servers } from "./servers.mjs";
 
 const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
@@ -44,6 +45,15 @@ const PAGES = [
   { name: "silences", path: "/ui/silences", ready: "main .card" },
   { name: "channels", path: "/ui/channels", ready: "main [role=tabpanel] .card" },
   { name: "deliveries", path: "/ui/channels?tab=deliveries", ready: "main [role=tabpanel] .card" },
+  { name: "storage", path: "/ui/storage", ready: "[data-chart] canvas" },
+  { name: "targets", path: "/ui/targets", ready: "main .empty" },
+  { name: "new-target", path: "/ui/targets/new", ready: "main textarea" },
+  { name: "failover", path: "/ui/failover", ready: "main .empty" },
+  { name: "new-group", path: "/ui/failover/new", ready: "main textarea" },
+  { name: "tasks", path: "/ui/tasks", ready: "main .empty" },
+  { name: "jobs", path: "/ui/tasks?tab=jobs", ready: "main .empty" },
+  { name: "new-check", path: "/ui/tasks/new", ready: "main textarea" },
+  { name: "events", path: "/ui/events", ready: "[data-tail=open]" },
   { name: "login", path: "/ui/login", ready: "main form" },
 ];
 
@@ -295,6 +305,8 @@ await check("a path without a page says so", {}, async (page) => {
 });
 
 await alerting({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
+
+await servers({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
 
 await browser.close();
 console.log(failures === 0 ? "all well" : `${failures} failed`);

@@ -1,0 +1,150 @@
+/**
+ * Real PostgreSQL servers for the pages about failover: a primary and a standby in a folder
+ * of their own, on free ports, ended by their process ids.
+ */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, chownSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The account that the servers run as when the tests run as root, which they refuse to be. */
+const NOBODY = 65534;
+const root = process.getuid?.() === 0;
+const account = root ? { uid: NOBODY, gid: NOBODY } : {};
+
+const GRANTS = `
+  create role holdfast login replication;
+  grant pg_monitor, pg_signal_backend to holdfast;
+  grant execute on function pg_promote(boolean, integer), pg_reload_conf() to holdfast;
+  grant alter system on parameter primary_conninfo, synchronous_standby_names, default_transaction_read_only to holdfast;`;
+
+function programs() {
+  const home = "/usr/lib/postgresql";
+  const found = existsSync(home) ? readdirSync(home).map((version) => join(home, version, "bin")) : [];
+  const newest = found.filter((bin) => existsSync(join(bin, "postgres"))).sort().at(-1);
+  assert.ok(newest, `no PostgreSQL in ${home}: install it with \`apt-get install postgresql\``);
+  return newest;
+}
+
+export async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+class Server {
+  constructor(folder, name, port) {
+    Object.assign(this, { folder, name, port, data: join(folder, name) });
+  }
+
+  run(program, args) {
+    // A server inherits what it prints to, and a pipe would never end.
+    const log = join(this.folder, `${this.name}.${program}.out`);
+    const out = openSync(log, "a");
+    const stdio = program === "pg_ctl" ? ["ignore", out, out] : "pipe";
+    const done = spawnSync(join(programs(), program), args, { ...account, cwd: this.folder, stdio, encoding: "utf8" });
+    assert.equal(done.status, 0, `${program} ${args.join(" ")}: ${done.stderr ?? readFileSync(log, "utf8")}`);
+    return (done.stdout ?? "").trim();
+  }
+
+  set(text) {
+    appendFileSync(join(this.data, "postgresql.auto.conf"), `${text}\n`);
+  }
+
+  settle() {
+    this.set(`port = ${this.port}
+listen_addresses = '127.0.0.1'
+unix_socket_directories = '${this.folder}'
+cluster_name = '${this.name}'
+fsync = off
+shared_buffers = 16MB
+wal_log_hints = on
+wal_keep_size = 256MB
+wal_retrieve_retry_interval = 100ms`);
+  }
+
+  start() {
+    this.run("pg_ctl", ["-D", this.data, "-l", `${this.data}.log`, "-w", "start"]);
+  }
+
+  psql(sql) {
+    return this.run("psql", ["-h", "127.0.0.1", "-p", String(this.port), "-U", "postgres", "-d", "postgres", "-Atqc", sql]);
+  }
+
+  slotFor(name) {
+    this.psql(`select pg_create_physical_replication_slot('${name}', true) where not exists (select from pg_replication_slots where slot_name = '${name}')`);
+  }
+
+  /** Its processes, the one that started the others last. */
+  pids() {
+    const file = join(this.data, "postmaster.pid");
+    if (!existsSync(file)) return [];
+    const head = readFileSync(file, "utf8").split("\n")[0];
+    const children = `/proc/${head}/task/${head}/children`;
+    if (!existsSync(children)) return [];
+    return [...readFileSync(children, "utf8").trim().split(" "), head].filter((pid) => pid !== "").map(Number);
+  }
+
+  /** Ends it as a crash does, and waits until no process of it is left. */
+  async kill() {
+    // The head first: it would start what ends again.
+    const pids = this.pids().reverse();
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (error.code !== "ESRCH") throw error;
+      }
+    }
+    // Ended, and perhaps not yet waited for by whoever is its parent.
+    const alive = (pid) => existsSync(`/proc/${pid}/stat`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    while (pids.some(alive)) await new Promise(setImmediate);
+    rmSync(join(this.data, "postmaster.pid"), { force: true });
+  }
+
+  /** Makes it a standby of `head` again, as an operator does with the command of the page. */
+  async rejoin(head) {
+    await this.kill();
+    head.psql("checkpoint");
+    const source = `host=127.0.0.1 port=${head.port} user=postgres dbname=postgres`;
+    this.run("pg_rewind", ["-D", this.data, "--source-server", source, "-R"]);
+    this.settle();
+    this.set(`primary_conninfo = 'host=127.0.0.1 port=${head.port} user=postgres application_name=${this.name}'\nprimary_slot_name = '${this.name}'`);
+    this.start();
+    this.slotFor(head.name);
+  }
+}
+
+/** A primary and a standby that streams from it. */
+export async function pair(first, second) {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-browser-"));
+  if (root) chownSync(folder, NOBODY, NOBODY);
+  const primary = new Server(folder, first, await freePort());
+  const standby = new Server(folder, second, await freePort());
+  const stop = async () => {
+    await primary.kill();
+    await standby.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    primary.run("initdb", ["-D", primary.data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"]);
+    primary.settle();
+    primary.start();
+    primary.psql(GRANTS);
+    const source = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${second}`;
+    standby.run("pg_basebackup", ["-d", source, "-D", standby.data, "-R", "-X", "stream", "-c", "fast", "-C", "-S", second, "-N"]);
+    standby.settle();
+    standby.start();
+    primary.set(`primary_slot_name = '${first}'`);
+    standby.slotFor(first);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { primary, standby, stop };
+}
