@@ -5,7 +5,6 @@
 
 import type { Key } from "../parts/section_form";
 import { targetKeys as words, targets } from "../text";
-import type { Section } from "./toml";
 
 export type TargetKind = keyof typeof targets.kinds;
 
@@ -52,11 +51,4 @@ const OWN: Record<TargetKind, readonly Key[]> = {
 
 export function keysOf(kind: string): readonly Key[] {
   return kind in OWN ? [...OWN[kind as TargetKind], ...COMMON] : COMMON;
-}
-
-/** The section that the file would have: its kind stands in the header. */
-export function sectionOf(config: Record<string, unknown>): Section {
-  const { kind: _, ...section } = config as Section;
-  // A key that is not set is left out, not null.
-  return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== null));
 }

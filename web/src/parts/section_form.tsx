@@ -7,11 +7,14 @@
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 
+import { usePolled } from "../data/poll";
 import type { Section } from "../data/toml";
+import { href, navigate } from "../router";
 import { parts, section as words } from "../text";
 import { useAction } from "./action";
 import { Draft } from "./draft";
 import { CheckField, FormProblem, SelectField, TextField } from "./form";
+import { Loaded } from "./loaded";
 import { TomlEditor } from "./toml_editor";
 
 /** A key of a section that has a field. */
@@ -106,4 +109,61 @@ function KeyField({ of, draft, problem }: { of: Key; draft: Draft; problem: Para
       placeholder={of.example ?? ""}
     />
   );
+}
+
+interface NewProps {
+  title: string;
+  /** The list that it joins, such as `/targets`, and the words of the way back. */
+  list: string;
+  back: string;
+  form: Omit<Props, "fresh" | "cancel" | "save">;
+  /** Makes it; then its own page is shown. */
+  create: (section: Section) => Promise<unknown>;
+  saved: (name: string) => string;
+}
+
+/** The page on which one of them is made. */
+export function NewSection({ title, list, back, form, create, saved }: NewProps) {
+  const save = async (section: Section) => {
+    await create(section);
+    const name = String(section["name"] ?? "");
+    navigate(`${list}/${encodeURIComponent(name)}`);
+    return saved(name);
+  };
+  return (
+    <div class="page">
+      <div class="head-row">
+        <h1>{title}</h1>
+        <p class="lead muted">
+          <a href={href(list)}>{back}</a>
+        </p>
+      </div>
+      <SectionForm key={form.name} {...form} fresh save={save} cancel={() => navigate(list)} />
+    </div>
+  );
+}
+
+interface StoredProps {
+  name: string;
+  keys: readonly Key[];
+  /** Asked for once: what is typed must not be replaced. */
+  load: (signal: AbortSignal) => Promise<Record<string, unknown>>;
+  save: Props["save"];
+}
+
+const ONCE = 24 * 3600 * 1000;
+
+/** The settings of one that exists. */
+export function StoredSection({ name, keys, load, save }: StoredProps) {
+  const config = usePolled(load, ONCE);
+  return (
+    <Loaded resource={config} what={words.form}>
+      {(given) => <SectionForm name={name} given={sectionOf(given)} keys={keys} fresh={false} save={save} />}
+    </Loaded>
+  );
+}
+
+/** As the file has it: what is not set is left out, and a kind stands in the header. */
+export function sectionOf(config: Record<string, unknown>): Section {
+  return Object.fromEntries(Object.entries(config as Section).filter(([key, value]) => value !== null && key !== "kind"));
 }

@@ -15,7 +15,7 @@ import { confirm } from "../../parts/confirm";
 import { Facts } from "../../parts/facts";
 import { Loaded } from "../../parts/loaded";
 import { colourAt, type Line, type Plot } from "../../parts/plot";
-import { SectionForm, type Key } from "../../parts/section_form";
+import { NewSection, StoredSection, type Key } from "../../parts/section_form";
 import { Pill, Shape } from "../../parts/status";
 import { Tabs } from "../../parts/tabs";
 import { TimedCharts } from "../../parts/timed_charts";
@@ -190,66 +190,43 @@ function Last({ group }: { group: Group }) {
 
 function Settings({ group, done }: { group: Group; done: () => void }) {
   const { name } = group;
-  const config = usePolled((given) => call("GET /api/v1/failover/groups/{name}/config", { path: { name }, signal: given }), 3_600_000);
   const remove = useAction(async () => {
     if (!(await confirm({ title: words.removeTitle, text: words.removeText(name, group.endpoint), action: words.remove, word: name }))) return;
     await call("DELETE /api/v1/failover/groups/{name}", { path: { name } });
     navigate("/failover");
     return words.removed(name);
   });
+  const save = async (section: Section) => {
+    await call("PUT /api/v1/failover/groups/{name}", { path: { name }, body: section });
+    done();
+    return words.saved(name);
+  };
   return (
-    <Loaded resource={config} what={words.tabs.settings}>
-      {(given) => (
-        <>
-          <SectionForm
-            name="failover.group"
-            given={sectionOf(given)}
-            keys={KEYS}
-            fresh={false}
-            save={async (section) => {
-              await call("PUT /api/v1/failover/groups/{name}", { path: { name }, body: section });
-              done();
-              return words.saved(name);
-            }}
-          />
-          <p>
-            <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
-              {words.removeTitle}
-            </button>
-          </p>
-        </>
-      )}
-    </Loaded>
+    <>
+      <StoredSection
+        name="failover.group"
+        keys={KEYS}
+        load={(given) => call("GET /api/v1/failover/groups/{name}/config", { path: { name }, signal: given })}
+        save={save}
+      />
+      <p>
+        <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
+          {words.removeTitle}
+        </button>
+      </p>
+    </>
   );
-}
-
-/** A key that is not set is left out, not null. */
-function sectionOf(config: Record<string, unknown>): Section {
-  return Object.fromEntries(Object.entries(config as Section).filter(([, value]) => value !== null));
 }
 
 function New() {
   return (
-    <div class="page">
-      <div class="head-row">
-        <h1>{words.newTitle}</h1>
-        <p class="lead muted">
-          <a href={href("/failover")}>{words.back}</a>
-        </p>
-      </div>
-      <SectionForm
-        name="failover.group"
-        given={{ name: "" }}
-        keys={KEYS}
-        fresh
-        save={async (section) => {
-          await call("POST /api/v1/failover/groups", { body: section });
-          const name = String(section["name"] ?? "");
-          navigate(`/failover/${encodeURIComponent(name)}`);
-          return words.saved(name);
-        }}
-        cancel={() => navigate("/failover")}
-      />
-    </div>
+    <NewSection
+      title={words.newTitle}
+      list="/failover"
+      back={words.back}
+      form={{ name: "failover.group", given: { name: "" }, keys: KEYS }}
+      create={(section) => call("POST /api/v1/failover/groups", { body: section })}
+      saved={words.saved}
+    />
   );
 }

@@ -35,7 +35,10 @@ export function Journal({ name }: { name: string }) {
 
 function Part({ chapter }: { chapter: Chapter }) {
   const begin = chapter.rows.find((row) => row.step === "begin");
-  const since = (row: JournalRow) => (begin ? Date.parse(row.at) - Date.parse(begin.at) : undefined);
+  const end = chapter.rows.find((row) => row.step === "route" || row.step === "aborted");
+  // Times from the beginning, as long as the operation lasts.
+  const since = (row: JournalRow) =>
+    begin && end && row.number > begin.number && row.number <= end.number ? `+${latency(Date.parse(row.at) - Date.parse(begin.at))}` : "";
   return (
     <div class="chapter">
       <h3>
@@ -43,18 +46,15 @@ function Part({ chapter }: { chapter: Chapter }) {
         {chapter.took !== undefined && <span class="muted"> {words.journalTook(latency(chapter.took))}</span>}
       </h3>
       <ol class="steps-list">
-        {chapter.rows.map((row) => {
-          const away = since(row);
-          return (
-            <li key={row.number}>
-              <Shape tone={TONES[row.step] ?? "off"} />
-              <span class="strong">{words.journalSteps[row.step] ?? row.step}</span>
-              <span class="anywhere">{row.detail}</span>
-              <span class="muted number">{away !== undefined && away >= 0 && away < 120_000 && `+${latency(away)}`}</span>
-              <Clock at={row.at} />
-            </li>
-          );
-        })}
+        {chapter.rows.map((row) => (
+          <li key={row.number}>
+            <Shape tone={TONES[row.step] ?? "off"} />
+            <span class="strong">{words.journalSteps[row.step] ?? row.step}</span>
+            <span class="anywhere">{row.detail}</span>
+            <span class="muted number">{since(row)}</span>
+            <Clock at={row.at} />
+          </li>
+        ))}
       </ol>
     </div>
   );

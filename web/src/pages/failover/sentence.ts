@@ -17,8 +17,9 @@ const TONES: Partial<Record<Group["state"], Tone>> = {
   paused: "warn",
 };
 
-export function toneOfGroup(group: Pick<Group, "state" | "active">): Tone {
-  return TONES[group.state] ?? "bad";
+/** A group that has nobody left to take over is not well, however steady it is. */
+export function toneOfGroup(group: Pick<Group, "state" | "would_promote">): Tone {
+  return group.state === "steady" && !group.would_promote ? "warn" : (TONES[group.state] ?? "bad");
 }
 
 /** Nothing acknowledged is lost by what the tier is, not only by how things happen to stand. */

@@ -3,7 +3,7 @@
 import { call } from "../../data/api";
 import { changes } from "../../data/live";
 import { usePolled } from "../../data/poll";
-import type { Breaker, BreakerState } from "../../data/types";
+import type { Breaker } from "../../data/types";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
 import { Facts } from "../../parts/facts";
@@ -12,10 +12,9 @@ import { Shape } from "../../parts/status";
 import { When } from "../../parts/when";
 import { breaker as words } from "../../text";
 import { duration, latency, percent } from "../../text/units";
+import { deedsIn, type Deed } from "./deeds";
 import { Machine } from "./machine";
 import { BreakerPill } from "./state";
-
-type Deed = keyof typeof words.asks;
 
 const WORDS: Record<Deed, string> = {
   reset: words.reset,
@@ -24,16 +23,6 @@ const WORDS: Record<Deed, string> = {
   "metrics-only": words.metricsOnly,
   release: words.release,
 };
-
-/** States that an operator set: they end only by hand. */
-const BY_HAND: readonly BreakerState[] = ["forced_open", "disabled", "metrics_only"];
-
-/** What can be done in a state; what would change nothing is left out. */
-export function deedsIn(state: BreakerState): Deed[] {
-  const set: Partial<Record<BreakerState, Deed>> = { forced_open: "force-open", disabled: "disable", metrics_only: "metrics-only" };
-  const first: Deed = BY_HAND.includes(state) ? "release" : "reset";
-  return [first, ...(["force-open", "disable", "metrics-only"] as const).filter((deed) => deed !== set[state])];
-}
 
 const ROWS = 10;
 

@@ -5,14 +5,15 @@ import { useSignal } from "@preact/signals";
 import { call } from "../../data/api";
 import { changes, failoverChanges } from "../../data/live";
 import { usePolled } from "../../data/poll";
-import { keysOf, sectionOf } from "../../data/target_kinds";
+import { keysOf } from "../../data/target_kinds";
+import type { Section } from "../../data/toml";
 import type { TargetStatus } from "../../data/types";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
 import { Facts } from "../../parts/facts";
 import { SelectField } from "../../parts/form";
 import { Loaded } from "../../parts/loaded";
-import { SectionForm } from "../../parts/section_form";
+import { NewSection, StoredSection } from "../../parts/section_form";
 import { OUTCOMES } from "../../parts/status";
 import { Tabs } from "../../parts/tabs";
 import { href, navigate } from "../../router";
@@ -109,52 +110,30 @@ function Now({ target, retry }: { target: TargetStatus; retry: () => void }) {
 
 function Settings({ target, done }: { target: TargetStatus; done: () => void }) {
   const { name, kind } = target;
-  const config = usePolled((signal) => call("GET /api/v1/targets/{name}/config", { path: { name }, signal }), 3_600_000);
-  return (
-    <Loaded resource={config} what={words.tabs.settings}>
-      {(given) => (
-        <SectionForm
-          name={`target.${kind}`}
-          given={sectionOf(given)}
-          keys={keysOf(kind)}
-          fresh={false}
-          save={async (section) => {
-            await call("PUT /api/v1/targets/{name}", { path: { name }, body: { ...section, kind } });
-            done();
-            return words.saved(name);
-          }}
-        />
-      )}
-    </Loaded>
-  );
+  const save = async (section: Section) => {
+    await call("PUT /api/v1/targets/{name}", { path: { name }, body: { ...section, kind } });
+    done();
+    return words.saved(name);
+  };
+  const load = (signal: AbortSignal) => call("GET /api/v1/targets/{name}/config", { path: { name }, signal });
+  return <StoredSection name={`target.${kind}`} keys={keysOf(kind)} load={load} save={save} />;
 }
 
 function New() {
   const kind = useSignal("postgres");
   return (
-    <div class="page">
-      <div class="head-row">
-        <h1>{words.newTitle}</h1>
-        <p class="lead muted">
-          <a href={href("/targets")}>{words.back}</a>
-        </p>
-      </div>
-      <SectionForm
-        key={kind.value}
-        name={`target.${kind.value}`}
-        given={{ name: "" }}
-        keys={keysOf(kind.value)}
-        fresh
-        save={async (section) => {
-          const name = String(section["name"] ?? "");
-          await call("POST /api/v1/targets", { body: { ...section, kind: kind.value } });
-          navigate(`/targets/${encodeURIComponent(name)}`);
-          return words.saved(name);
-        }}
-        cancel={() => navigate("/targets")}
-      >
-        <SelectField label={words.kind} value={kind} options={Object.entries(words.kinds)} />
-      </SectionForm>
-    </div>
+    <NewSection
+      title={words.newTitle}
+      list="/targets"
+      back={words.back}
+      form={{
+        name: `target.${kind.value}`,
+        given: { name: "" },
+        keys: keysOf(kind.value),
+        children: <SelectField label={words.kind} value={kind} options={Object.entries(words.kinds)} />,
+      }}
+      create={(section) => call("POST /api/v1/targets", { body: { ...section, kind: kind.value } })}
+      saved={words.saved}
+    />
   );
 }

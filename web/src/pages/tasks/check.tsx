@@ -12,7 +12,7 @@ import { Empty } from "../../parts/empty";
 import { Facts } from "../../parts/facts";
 import { Loaded } from "../../parts/loaded";
 import { offsetOf, Pager } from "../../parts/pager";
-import { SectionForm, type Key } from "../../parts/section_form";
+import { NewSection, StoredSection, type Key } from "../../parts/section_form";
 import { Pill, type Tone } from "../../parts/status";
 import { Table, type Column } from "../../parts/table";
 import { Tabs } from "../../parts/tabs";
@@ -173,48 +173,23 @@ function PingList({ name, offset }: { name: string; offset: number }) {
 }
 
 function Settings({ name, done }: { name: string; done: () => void }) {
-  const config = usePolled((signal) => call("GET /api/v1/checks/{name}/config", { path: { name }, signal }), 3_600_000);
-  return (
-    <Loaded resource={config} what={words.checkTabs.settings}>
-      {(given) => (
-        <SectionForm
-          name="check"
-          given={Object.fromEntries(Object.entries(given as Section).filter(([, value]) => value !== null))}
-          keys={KEYS}
-          fresh={false}
-          save={async (section) => {
-            await call("PUT /api/v1/checks/{name}", { path: { name }, body: section });
-            done();
-            return words.saved(name);
-          }}
-        />
-      )}
-    </Loaded>
-  );
+  const save = async (section: Section) => {
+    await call("PUT /api/v1/checks/{name}", { path: { name }, body: section });
+    done();
+    return words.saved(name);
+  };
+  return <StoredSection name="check" keys={KEYS} load={(signal) => call("GET /api/v1/checks/{name}/config", { path: { name }, signal })} save={save} />;
 }
 
 function New() {
   return (
-    <div class="page">
-      <div class="head-row">
-        <h1>{words.newTitle}</h1>
-        <p class="lead muted">
-          <a href={href("/tasks")}>{words.back}</a>
-        </p>
-      </div>
-      <SectionForm
-        name="check"
-        given={{ name: "", period: "1d", grace: "1h" }}
-        keys={KEYS}
-        fresh
-        save={async (section) => {
-          await call("POST /api/v1/checks", { body: section });
-          const name = String(section["name"] ?? "");
-          navigate(`/tasks/${encodeURIComponent(name)}`);
-          return words.saved(name);
-        }}
-        cancel={() => navigate("/tasks")}
-      />
-    </div>
+    <NewSection
+      title={words.newTitle}
+      list="/tasks"
+      back={words.back}
+      form={{ name: "check", given: { name: "", period: "1d", grace: "1h" }, keys: KEYS }}
+      create={(section) => call("POST /api/v1/checks", { body: section })}
+      saved={words.saved}
+    />
   );
 }
