@@ -122,3 +122,33 @@ export async function call(name: string, given: Loose = {}): Promise<unknown> {
     return await send(name, given);
   }
 }
+
+export interface RawRequest {
+  method: string;
+  /** Path with its query. */
+  address: string;
+  headers?: Record<string, string>;
+  body?: string | undefined;
+}
+
+/** Sends what no typed call can: headers of one's own, bodies and answers that are no JSON. Any status is an answer. */
+export async function exchange({ method, address, headers = {}, body }: RawRequest): Promise<Response> {
+  const once = () =>
+    fetch(address, {
+      method,
+      headers: { ...authorization(), ...headers },
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(PATIENCE),
+      ...(body === undefined ? {} : { body }),
+    });
+  const response = await once();
+  if (response.status !== 401 || !mayAsk(method !== "GET") || !(await signIn())) return response;
+  return once();
+}
+
+/** The same, but a refusal is a [`Problem`]. */
+export async function request(given: RawRequest): Promise<Response> {
+  const response = await exchange(given);
+  if (!response.ok) throw problemOf(response.status, await response.json().catch(() => undefined));
+  return response;
+}

@@ -10,6 +10,7 @@ import type { ComponentType } from "preact";
 import type { Resource } from "../data/poll";
 import type { HealthAnswer } from "../data/types";
 import type { IconName } from "../parts/icon";
+import { later } from "../parts/later";
 import { match, path } from "../router";
 import { shell } from "../text";
 import { AlertPage } from "./alert/page";
@@ -49,6 +50,8 @@ export interface Page {
 
 const titles = shell.titles;
 
+const ExplorePage = later<PageProps>(() => import("./explore/page").then((page) => page.ExplorePage));
+
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
   { path: "/host", title: titles.host, view: HostPage, timed: true, nav: { group: "now", icon: "host", bar: true } },
@@ -66,6 +69,7 @@ export const PAGES: readonly Page[] = [
   { path: "/rules/:name", title: titles.rule, view: RulePage },
   { path: "/silences", title: titles.silences, view: SilencesPage, nav: { group: "alerts", icon: "silence" } },
   { path: "/channels", title: titles.channels, view: ChannelsPage, nav: { group: "alerts", icon: "channels" } },
+  { path: "/explore", title: titles.explore, view: ExplorePage, timed: true, nav: { group: "look", icon: "explore" } },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

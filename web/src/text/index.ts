@@ -9,6 +9,7 @@ export * from "./en/data";
 export * from "./en/events";
 export * from "./en/failover";
 export * from "./en/overview";
+export * from "./en/explore";
 export * from "./en/parts";
 export * from "./en/rules";
 export * from "./en/shell";

@@ -9,6 +9,7 @@ export const parts = {
   close: "Close",
   cancel: "Cancel",
   loading: "Loading",
+  thisPage: "This page",
   notLoaded: (what: string) => `${what}: could not be loaded`,
   sortBy: "Sort by",
   sorted: (title: string, down: boolean) => `${title}, ${down ? "largest first" : "smallest first"}`,

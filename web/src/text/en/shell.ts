@@ -46,6 +46,7 @@ export const shell = {
     rule: "Rule",
     silences: "Silences",
     channels: "Channels",
+    explore: "Explore",
     login: "Sign in",
   },
 } as const;

@@ -1,0 +1,30 @@
+/** Words of the page that looks into any series. */
+
+export const explore = {
+  title: "Explore",
+  lead: "Any series by an expression in PromQL.",
+  expression: (letter: string) => `Expression ${letter}`,
+  hint: "Enter runs it, Shift Enter begins a line, Ctrl Space offers names.",
+  offers: "Names that fit",
+  run: "Run",
+  runOne: (letter: string) => `Run expression ${letter}`,
+  add: "Add an expression",
+  remove: (letter: string) => `Remove expression ${letter}`,
+  view: "Shown as",
+  views: { chart: "Chart", table: "Table" },
+  faultAt: (column: number) => `At character ${column}:`,
+  goThere: "Go there",
+  none: "No series match in this time.",
+  chartNote: (shown: number, all: number) => `${shown} of ${all} series; the table has more`,
+  tableNote: (shown: number, all: number) => `The first ${shown} of ${all} series.`,
+  noName: "value",
+  columns: { series: "Series", last: "Last", min: "Smallest", mean: "Mean", max: "Largest" },
+  emptyTitle: "What do you want to see?",
+  emptyText: "Write an expression above, or begin with one of these:",
+  examples: [
+    ["Busy processors, %", '100 - 100 * avg(rate(node_cpu_seconds_total{mode="idle"}[1m]))'],
+    ["Full filesystems, %", "100 * (1 - node_filesystem_avail_bytes / node_filesystem_size_bytes)"],
+    ["Network, bytes per second", "sum by (device) (rate(node_network_receive_bytes_total[1m]))"],
+    ["What the agent writes, bytes per second", "rate(holdfast_process_written_bytes_total[5m])"],
+  ],
+} as const;
