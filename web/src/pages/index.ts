@@ -2,6 +2,8 @@
  * The pages that exist. Navigation, routing, palette and window title read this list, so
  * none of them can name a page that does not exist. A page without `nav` is reached from
  * another one; `/alerts/:id` hands `id` to its view.
+ *
+ * What a visit mostly begins with is in the first script; the rest comes when it is opened.
  */
 
 import { computed } from "@preact/signals";
@@ -13,7 +15,6 @@ import type { IconName } from "../parts/icon";
 import { later } from "../parts/later";
 import { match, path } from "../router";
 import { shell } from "../text";
-import { AlertPage } from "./alert/page";
 import { AlertsPage } from "./alerts/page";
 import { ChannelsPage } from "./channels/page";
 import { EventsPage } from "./events/page";
@@ -29,6 +30,7 @@ import { TargetsPage } from "./targets/page";
 import { TargetPage } from "./targets/target";
 import { CheckPage } from "./tasks/check";
 import { TasksPage } from "./tasks/page";
+import { OverviewPage } from "./overview/page";
 import { LoginPage } from "../shell/sign_in";
 
 export interface PageProps {
@@ -50,7 +52,14 @@ export interface Page {
 
 const titles = shell.titles;
 
+const AlertPage = later<PageProps>(() => import("./alert/page").then((page) => page.AlertPage));
+const ChannelsPage = later<PageProps>(() => import("./channels/page").then((page) => page.ChannelsPage));
+const HostPage = later<PageProps>(() => import("./host/page").then((page) => page.HostPage));
+const RulesPage = later<PageProps>(() => import("./rules/page").then((page) => page.RulesPage));
+const RulePage = later<PageProps>(() => import("./rules/rule").then((page) => page.RulePage));
+const SilencesPage = later<PageProps>(() => import("./silences/page").then((page) => page.SilencesPage));
 const ExplorePage = later<PageProps>(() => import("./explore/page").then((page) => page.ExplorePage));
+const SettingsPage = later<PageProps>(() => import("./settings/page").then((page) => page.SettingsPage));
 
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
@@ -70,6 +79,7 @@ export const PAGES: readonly Page[] = [
   { path: "/silences", title: titles.silences, view: SilencesPage, nav: { group: "alerts", icon: "silence" } },
   { path: "/channels", title: titles.channels, view: ChannelsPage, nav: { group: "alerts", icon: "channels" } },
   { path: "/explore", title: titles.explore, view: ExplorePage, timed: true, nav: { group: "look", icon: "explore" } },
+  { path: "/settings", title: titles.settings, view: SettingsPage, nav: { group: "agent", icon: "settings" } },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

@@ -12,6 +12,7 @@ export * from "./en/overview";
 export * from "./en/explore";
 export * from "./en/parts";
 export * from "./en/rules";
+export * from "./en/settings";
 export * from "./en/shell";
 export * from "./en/storage";
 export * from "./en/targets";

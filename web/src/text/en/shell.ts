@@ -47,6 +47,7 @@ export const shell = {
     silences: "Silences",
     channels: "Channels",
     explore: "Explore",
+    settings: "Settings",
     login: "Sign in",
   },
 } as const;

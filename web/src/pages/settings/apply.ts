@@ -1,0 +1,36 @@
+/** The configuration as a resource, and changes made from what it said last. */
+
+import { useRef } from "preact/hooks";
+
+import { applyPatch, loadConfig, patchOf, type Config } from "../../data/config";
+import { changes } from "../../data/live";
+import { usePolled, type Resource } from "../../data/poll";
+import type { Json } from "../../data/toml";
+import { useAction, type Action } from "../../parts/action";
+import { settings as words } from "../../text";
+
+export function useConfig(): Resource<Config> {
+  return usePolled(loadConfig, 30_000, changes);
+}
+
+/** Sets keys; `null` takes a run-time value back. True when they are in force. */
+export type Apply = Action<[values: Readonly<Record<string, Json>>]>;
+
+/**
+ * `since` is what a person saw when they began: what is polled meanwhile must not make
+ * their change look newer than it is.
+ */
+export function useApply(config: Resource<Config>, done?: () => void): Apply {
+  const etag = useRef(config.value.peek()?.etag ?? "");
+  return useAction(async (values) => {
+    const applied = await applyPatch(etag.current, patchOf(values));
+    etag.current = applied.etag;
+    config.retry();
+    done?.();
+    return words.saved(applied.restart);
+  }, true);
+}
+
+export function valueAt(config: Config, key: string): unknown {
+  return config.shown.values.find((one) => one.key === key)?.value;
+}
