@@ -60,6 +60,8 @@ const RulePage = later<PageProps>(() => import("./rules/rule").then((page) => pa
 const SilencesPage = later<PageProps>(() => import("./silences/page").then((page) => page.SilencesPage));
 const ExplorePage = later<PageProps>(() => import("./explore/page").then((page) => page.ExplorePage));
 const SettingsPage = later<PageProps>(() => import("./settings/page").then((page) => page.SettingsPage));
+const ApiPage = later<PageProps>(() => import("./apidoc/page").then((page) => page.ApiPage));
+const HelpPage = later<PageProps>(() => import("./help/page").then((page) => page.HelpPage));
 
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
@@ -80,6 +82,9 @@ export const PAGES: readonly Page[] = [
   { path: "/channels", title: titles.channels, view: ChannelsPage, nav: { group: "alerts", icon: "channels" } },
   { path: "/explore", title: titles.explore, view: ExplorePage, timed: true, nav: { group: "look", icon: "explore" } },
   { path: "/settings", title: titles.settings, view: SettingsPage, nav: { group: "agent", icon: "settings" } },
+  { path: "/api", title: titles.api, view: ApiPage, nav: { group: "agent", icon: "api" } },
+  { path: "/help", title: titles.help, view: HelpPage, nav: { group: "agent", icon: "book" } },
+  { path: "/help/:doc", title: titles.help, view: HelpPage },
   { path: "/login", title: titles.login, view: LoginPage },
 ];
 

@@ -4,10 +4,12 @@
  */
 
 export * from "./en/alerts";
+export * from "./en/api_page";
 export * from "./en/channels";
 export * from "./en/data";
 export * from "./en/events";
 export * from "./en/failover";
+export * from "./en/help_pages";
 export * from "./en/overview";
 export * from "./en/explore";
 export * from "./en/parts";

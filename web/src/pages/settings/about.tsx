@@ -81,7 +81,7 @@ function Figures({ system: { version, build, started_at, uptime_seconds, host, s
   const share = (100 * store.used_bytes) / store.cap_bytes;
   const since = store.raw_since_ms;
   return (
-    <div class="columns">
+    <div class="columns three">
       <section class="card pad">
         <h2>{words.product}</h2>
         <Facts

@@ -26,7 +26,7 @@ export function Deeds({ reload }: { reload: () => void }) {
     return words.rotated((await call("POST /api/v1/config/rotate-key")).sealed);
   });
   return (
-    <>
+    <span class="row-actions">
       <button type="button" class="button" disabled={rotate.busy.value} onClick={() => void rotate.run()}>
         {words.rotate}
       </button>
@@ -40,6 +40,6 @@ export function Deeds({ reload }: { reload: () => void }) {
         <p class="muted">{words.exportText}</p>
         <Command text={text.value} label={words.exportLabel} />
       </Dialog>
-    </>
+    </span>
   );
 }

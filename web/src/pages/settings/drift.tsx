@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 
-import { drift, isListed, textOf, type Config } from "../../data/config";
+import { drift, isListed, type Config } from "../../data/config";
 import { usePolled, type Resource } from "../../data/poll";
 import type { Schemas } from "../../data/types";
 import { Empty } from "../../parts/empty";
@@ -21,16 +21,15 @@ const side = (id: "file" | "runtime" | "effective"): Column<Drift> => ({
   cell: (one) => <ValueText value={one[id]} />,
 });
 
-function columnsOf(apply: Apply): Column<Drift>[] {
+const overruled = (one: Drift) => one.origin.source !== "runtime";
+
+function columnsOf(apply: Apply, rows: readonly Drift[]): Column<Drift>[] {
   return [
-    { id: "key", title: words.driftColumns.key, head: true, sort: (one) => one.key, cell: (one) => <code class="strong anywhere">{one.key}</code> },
+    { id: "key", title: words.driftColumns.key, head: true, sort: (one) => one.key, cell: (one) => <code class="strong">{one.key}</code> },
     side("file"),
     side("runtime"),
-    // Said only where something stands above both.
-    {
-      ...side("effective"),
-      cell: (one) => (textOf(one.effective) === textOf(one.runtime) || one.origin.source === "runtime" ? "" : <ValueText value={one.effective} />),
-    },
+    // Said only where a variable or a flag stands above both.
+    ...(rows.some(overruled) ? [{ ...side("effective"), cell: (one: Drift) => (overruled(one) ? <ValueText value={one.effective} /> : "") }] : []),
     { id: "by", title: words.driftColumns.by, cell: (one) => <span class="muted">{originText(one.origin)}</span> },
     {
       id: "deed",
@@ -72,7 +71,7 @@ function Rows({ config, rows }: { config: Resource<Config>; rows: readonly Drift
   return (
     <>
       <FormProblem problem={apply.problem.value} />
-      <Table label={words.tabs.drift} columns={columnsOf(apply)} rows={rows} keyOf={(one) => one.key} empty={<Empty title={words.noDriftTitle} text={words.noDrift} />} />
+      <Table label={words.tabs.drift} columns={columnsOf(apply, rows)} rows={rows} keyOf={(one) => one.key} empty={<Empty title={words.noDriftTitle} text={words.noDrift} />} />
     </>
   );
 }

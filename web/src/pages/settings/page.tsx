@@ -1,8 +1,11 @@
 /** The settings: what is in force with its origin, and the parts of it that deserve a form. */
 
+import { useEffect } from "preact/hooks";
+
 import { Loaded } from "../../parts/loaded";
 import { Tabs } from "../../parts/tabs";
 import { Warnings } from "../../parts/warnings";
+import { filter } from "../../router";
 import { settings as words } from "../../text";
 import { About } from "./about";
 import { useConfig } from "./apply";
@@ -15,6 +18,11 @@ import { Values } from "./values";
 
 export function SettingsPage() {
   const config = useConfig();
+  const tab = filter("tab");
+  useEffect(() => {
+    // In a narrow window the row of tabs is longer than what is seen of it.
+    document.querySelector("[role=tab][aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [tab]);
   const shown = config.value.value?.shown;
   return (
     <div class="page">

@@ -48,6 +48,8 @@ export const shell = {
     channels: "Channels",
     explore: "Explore",
     settings: "Settings",
+    api: "API",
+    help: "Help",
     login: "Sign in",
   },
 } as const;

@@ -1,0 +1,26 @@
+/** Words of the page that explains the API. */
+
+export const apiPage = {
+  title: "API",
+  lead: "Everything the agent can do, from its own document. What you try here is really done, with the session you have.",
+  document: "The document",
+  search: "Path or words",
+  list: "Operations",
+  none: "No operation is like this.",
+  choose: "Choose an operation from the list.",
+  back: "All operations",
+  scopes: (names: string) => `Needs a token with ${names}.`,
+  open: "Needs no token.",
+  parameters: "Parameters",
+  lines: "one a line",
+  body: (media: string) => `Body, ${media}`,
+  send: "Send",
+  sending: "Sending",
+  sure: "Send it",
+  sureTitle: (id: string) => `Really ${id}?`,
+  sureText: "This changes something at the agent.",
+  curl: "For a shell",
+  answer: "Answer",
+  empty: "No content.",
+  cut: (shown: string, all: string) => `The first ${shown} of ${all}.`,
+} as const;
