@@ -11,11 +11,11 @@ describe("the marks of the help", () => {
 
   it("are headings, items and lines to copy", () => {
     expect(blocks("\nA\n## B\n- c\n- d\n    e\n    f\n\ng")).toEqual([
-      { kind: "paragraph", text: ["A"] },
+      { kind: "paragraph", text: "A" },
       { kind: "heading", text: "B" },
-      { kind: "items", items: [["c"], ["d"]] },
+      { kind: "items", items: ["c", "d"] },
       { kind: "lines", text: "e\nf" },
-      { kind: "paragraph", text: ["g"] },
+      { kind: "paragraph", text: "g" },
     ]);
   });
 

@@ -5,8 +5,8 @@ export type Inline = string | { code: string } | { link: string; words: string }
 export type Block =
   | { kind: "heading"; text: string }
   | { kind: "lines"; text: string }
-  | { kind: "items"; items: Inline[][] }
-  | { kind: "paragraph"; text: Inline[] };
+  | { kind: "items"; items: string[] }
+  | { kind: "paragraph"; text: string };
 
 export function inlines(text: string): Inline[] {
   const found: Inline[] = [];
@@ -29,9 +29,9 @@ export function blocks(text: string): Block[] {
       if (last?.kind === "lines") last.text += `\n${line.slice(4)}`;
       else found.push({ kind: "lines", text: line.slice(4) });
     } else if (line.startsWith("- ")) {
-      if (last?.kind === "items") last.items.push(inlines(line.slice(2)));
-      else found.push({ kind: "items", items: [inlines(line.slice(2))] });
-    } else if (line.trim() !== "") found.push({ kind: "paragraph", text: inlines(line) });
+      if (last?.kind === "items") last.items.push(line.slice(2));
+      else found.push({ kind: "items", items: [line.slice(2)] });
+    } else if (line.trim() !== "") found.push({ kind: "paragraph", text: line });
   }
   return found;
 }

@@ -62,6 +62,8 @@ const ExplorePage = later<PageProps>(() => import("./explore/page").then((page) 
 const SettingsPage = later<PageProps>(() => import("./settings/page").then((page) => page.SettingsPage));
 const ApiPage = later<PageProps>(() => import("./apidoc/page").then((page) => page.ApiPage));
 const HelpPage = later<PageProps>(() => import("./help/page").then((page) => page.HelpPage));
+const AccessPage = later<PageProps>(() => import("./access/page").then((page) => page.AccessPage));
+const MaintainPage = later<PageProps>(() => import("./maintain/page").then((page) => page.MaintainPage));
 
 export const PAGES: readonly Page[] = [
   { path: "/", title: titles.overview, view: OverviewPage, timed: true, nav: { group: "now", icon: "overview", bar: true } },
@@ -81,7 +83,9 @@ export const PAGES: readonly Page[] = [
   { path: "/silences", title: titles.silences, view: SilencesPage, nav: { group: "alerts", icon: "silence" } },
   { path: "/channels", title: titles.channels, view: ChannelsPage, nav: { group: "alerts", icon: "channels" } },
   { path: "/explore", title: titles.explore, view: ExplorePage, timed: true, nav: { group: "look", icon: "explore" } },
+  { path: "/maintain", title: titles.maintain, view: MaintainPage, nav: { group: "agent", icon: "maintain" } },
   { path: "/settings", title: titles.settings, view: SettingsPage, nav: { group: "agent", icon: "settings" } },
+  { path: "/settings/access", title: titles.access, view: AccessPage, nav: { group: "agent", icon: "access" } },
   { path: "/api", title: titles.api, view: ApiPage, nav: { group: "agent", icon: "api" } },
   { path: "/help", title: titles.help, view: HelpPage, nav: { group: "agent", icon: "book" } },
   { path: "/help/:doc", title: titles.help, view: HelpPage },
@@ -102,7 +106,9 @@ export const current = computed(() => {
   return undefined;
 });
 
-/** Whether a page of the navigation is the present one or above it. */
+/** Whether a page of the navigation is the present one or, where that has no place there, above it. */
 export function leadsTo(page: Page): boolean {
-  return page.path === path.value || (page.path !== "/" && path.value.startsWith(`${page.path}/`));
+  if (page.path === path.value) return true;
+  const own = PAGES.some((other) => other.nav && other.path === path.value);
+  return !own && page.path !== "/" && path.value.startsWith(`${page.path}/`);
 }

@@ -3,6 +3,7 @@
  * `en` with the same shapes; pages import from here and hold no words of their own.
  */
 
+export * from "./en/access";
 export * from "./en/alerts";
 export * from "./en/api_page";
 export * from "./en/channels";
@@ -10,6 +11,7 @@ export * from "./en/data";
 export * from "./en/events";
 export * from "./en/failover";
 export * from "./en/help_pages";
+export * from "./en/maintain";
 export * from "./en/overview";
 export * from "./en/explore";
 export * from "./en/parts";

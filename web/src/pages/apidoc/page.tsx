@@ -1,6 +1,7 @@
 /** The API explorer: the agent's own document, and every operation of it to be tried. */
 
 import { useComputed } from "@preact/signals";
+import { Fragment } from "preact";
 
 import { request } from "../../data/api";
 import { operationsOf, type ApiDocument, type ApiOperation } from "../../data/api_document";
@@ -69,7 +70,15 @@ function List({ operations, chosen }: { operations: readonly ApiOperation[]; cho
               <li key={one.id}>
                 <a href={href("/api", { op: one.id, q })} aria-current={one.id === chosen ? "true" : undefined} title={one.summary}>
                   <span class={`method ${one.method.toLowerCase()}`}>{one.method}</span>
-                  <span>{one.path}</span>
+                  <span>
+                    {/* A long path breaks before a slash. */}
+                    {one.path.split(/(?=\/)/).map((part, i) => (
+                      <Fragment key={i}>
+                        <wbr />
+                        {part}
+                      </Fragment>
+                    ))}
+                  </span>
                 </a>
               </li>
             ))}

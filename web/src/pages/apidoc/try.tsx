@@ -9,6 +9,7 @@ import { Command } from "../../parts/command";
 import { confirm } from "../../parts/confirm";
 import { TextField } from "../../parts/form";
 import { Pill } from "../../parts/status";
+import { Words } from "../../parts/words";
 import { filter, href } from "../../router";
 import { apiPage as words } from "../../text";
 import { bytes, latency } from "../../text/units";
@@ -61,8 +62,14 @@ export function Try({ one }: { one: ApiOperation }) {
       <h2 class="operation">
         <span class={`method ${one.method.toLowerCase()}`}>{one.method}</span> <code>{one.path}</code>
       </h2>
-      <p>{one.summary}</p>
-      {one.description !== "" && <p class="muted">{one.description}</p>}
+      <p>
+        <Words text={one.summary} />
+      </p>
+      {one.description !== "" && (
+        <p class="muted">
+          <Words text={one.description} />
+        </p>
+      )}
       <p class="muted small">{one.scopes.length === 0 ? words.open : words.scopes(one.scopes.join(" / "))}</p>
       {one.parameters.length > 0 && (
         <div class="fields">
@@ -98,7 +105,7 @@ function ParameterField({ parameter, typed }: { parameter: Parameter; typed: Sig
   return (
     <TextField
       label={parameter.required ? `${name} *` : name}
-      hint={hint || undefined}
+      hint={hint === "" ? undefined : <Words text={hint} />}
       value={bound}
       required={parameter.required ?? false}
       rows={isList(parameter) ? 2 : 1}

@@ -1,7 +1,8 @@
 /** The help, read from the program itself: no request leaves the host for it. */
 
-import { blocks, type Block, type Inline } from "../../data/marked";
+import { blocks, type Block } from "../../data/marked";
 import { Command } from "../../parts/command";
+import { Words } from "../../parts/words";
 import { href } from "../../router";
 import { helpPages, shell } from "../../text";
 import type { PageProps } from "../index";
@@ -53,21 +54,4 @@ function Drawn({ block, title }: { block: Block; title: string }) {
         </p>
       );
   }
-}
-
-function Words({ text }: { text: Inline[] }) {
-  return (
-    <>
-      {text.map((one, i) => {
-        if (typeof one === "string") return one;
-        if ("code" in one) return <code key={i}>{one.code}</code>;
-        const [path = "", tab] = one.link.split("?tab=");
-        return (
-          <a key={i} href={href(path, tab === undefined ? {} : { tab })}>
-            {one.words}
-          </a>
-        );
-      })}
-    </>
-  );
 }

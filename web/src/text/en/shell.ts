@@ -49,7 +49,9 @@ export const shell = {
     explore: "Explore",
     settings: "Settings",
     api: "API",
-    help: "Help",
+    help: "Guide",
+    access: "Access",
+    maintain: "Maintain",
     login: "Sign in",
   },
 } as const;
