@@ -15,6 +15,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
+import { agent } from "./agent.mjs";
 import { alerting } from "./alerting.mjs";
 import { axeIsClean, fitsTheWidth, liveWords, shown, watch } from "./checks.mjs";
 import { servers } from "./servers.mjs";
@@ -305,6 +306,7 @@ await check("a path without a page says so", {}, async (page) => {
 });
 
 await alerting({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
+await agent({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
 
 await servers({ base, token, check, axe: (page) => axeIsClean(page, require), shots });
 

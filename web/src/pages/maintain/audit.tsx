@@ -19,11 +19,11 @@ const LIMIT = 1000;
 const PAGE = 50;
 
 const COLUMNS: readonly Column<Entry>[] = [
-  { id: "at", title: words.columns.at, cell: (one) => <Clock at={one.at} /> },
-  { id: "who", title: words.columns.who, cell: (one) => one.who },
   { id: "action", title: words.columns.action, head: true, cell: (one) => <strong>{one.action}</strong> },
   { id: "object", title: words.columns.object, cell: (one) => one.object },
   { id: "detail", title: words.columns.detail, wide: true, cell: (one) => one.detail && <code class="anywhere muted">{one.detail}</code> },
+  { id: "who", title: words.columns.who, cell: (one) => one.who },
+  { id: "at", title: words.columns.at, cell: (one) => <Clock at={one.at} /> },
 ];
 
 function matches(one: Entry): boolean {
