@@ -83,13 +83,13 @@ export async function agent({ base, token, check, axe, shots }) {
     assert.equal(marked, ")");
     await page.keyboard.type("])");
     await page.keyboard.press("Enter");
-    await page.locator("[data-chart=explore-A] canvas").waitFor();
+    await page.locator("[data-chart=explore-A] canvas >> nth=0").waitFor();
     assert.equal(new URL(page.url()).searchParams.get("e1"), 'rate(node_cpu_seconds_total{mode="idle"}[5m])');
 
     await page.getByRole("button", { name: "Add an expression" }).click();
     await page.keyboard.type("node_load1");
     await page.keyboard.press("Enter");
-    await page.locator("[data-chart=explore-B] canvas").waitFor();
+    await page.locator("[data-chart=explore-B] canvas >> nth=0").waitFor();
     await page.getByRole("button", { name: "Table", exact: true }).click();
     await page.getByRole("cell", { name: "node_load1" }).waitFor();
     await page.reload();
@@ -179,7 +179,7 @@ export async function agent({ base, token, check, axe, shots }) {
 
     await page.goto(`${base}/ui/maintain?tab=audit`);
     await page.getByLabel("Object or detail").fill("from the page");
-    await page.locator("main tbody").getByText("token.revoke").waitFor();
+    await page.locator("main tbody").getByText("token.revoke").first().waitFor();
   });
 
   await check("users: added, given another role, deleted by name", {}, async (page, seen) => {

@@ -115,7 +115,7 @@ export function Editor({ letter, value, problem, run, focus }: Props) {
         <Icon name="play" size={16} />
       </button>
       {names.length > 0 && (
-        <ul class="promql-offers" id={id} role="listbox" aria-label={words.offers}>
+        <ul class="promql-offers" id={id} role="listbox" tabIndex={-1} aria-label={words.offers}>
           {names.map((one, i) => (
             <li
               key={one.name}

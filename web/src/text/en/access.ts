@@ -5,7 +5,7 @@ export const access = {
   lead: "Who may do what. Programs have tokens, people have a name and a password.",
   tabs: { tokens: "Tokens", users: "Users" },
   session: "You",
-  sessionText: (who: string, how: string) => `${who}, by ${how}`,
+  sessionText: (who: string, how: string) => (who === how ? who : `${who}, by ${how}`),
   sessionEnds: "ends",
   signOut: "Sign out",
   scope: {

@@ -9,7 +9,7 @@ export const apiPage = {
   none: "No operation is like this.",
   choose: "Choose an operation from the list.",
   back: "All operations",
-  scopes: (names: string) => `Needs a token with ${names}.`,
+  scopes: (names: string) => `Needs ${names}.`,
   open: "Needs no token.",
   parameters: "Parameters",
   lines: "one a line",
