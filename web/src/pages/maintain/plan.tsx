@@ -13,7 +13,7 @@ type Plan = Restoring["plan"];
 
 export function PlanView({ id, plan, close }: { id: string; plan: Plan; close: () => void }) {
   const restore = useAction(async () => {
-    if (!(await confirm({ title: words.restoreTitle(id), text: words.restoreText, action: words.goOn, word: id }))) return;
+    if (!(await confirm({ title: words.restoreTitle(id), text: words.restoreText, action: words.goOn, word: words.restoreWord }))) return;
     await call("POST /api/v1/backups/{id}/restore", { path: { id }, body: { dry_run: false } });
     close();
     return words.restarting;
@@ -23,7 +23,13 @@ export function PlanView({ id, plan, close }: { id: string; plan: Plan; close: (
   return (
     <div class="form">
       <p class="muted">
-        {words.restoreLead} {plan.created_at && <When at={plan.created_at} />}
+        {words.restoreLead}
+        {plan.created_at && (
+          <>
+            {" "}
+            {words.restoreOf} <When at={plan.created_at} />.
+          </>
+        )}
       </p>
       <Warnings texts={remarks} />
       {changed.length === 0 ? (
