@@ -28,7 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::bind::{Bound, bind, open_tls};
-use self::directory::Directory;
+pub use self::directory::Directory;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, SystemClock};
 use crate::channels;
@@ -38,6 +38,7 @@ use crate::config::load::Loaded;
 use crate::config::storage::Storage;
 use crate::engine::alerting::dispatch::Dispatcher;
 use crate::engine::alerting::{Alerting, ConfigValid, Inputs};
+use crate::engine::backups::{self, Backups};
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::failover::handle::{Failovers, Wiring};
 use crate::engine::failover::keeper::{self, Keeper};
@@ -55,6 +56,7 @@ use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
 use crate::runtime::server_tls::{ServerTls, ServerTlsError};
 use crate::runtime::supervisor::{Phase, Policy, Supervisor};
+use crate::store::backup::{BackupError, restore};
 use crate::store::{OpenReport, Store, StoreError, StoreOptions};
 use crate::targets;
 
@@ -81,6 +83,8 @@ pub enum AppError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Tls(#[from] ServerTlsError),
+    #[error("the backup that waits beside the store cannot be put in its place: {0}")]
+    Restore(#[from] BackupError),
     #[error("{0}")]
     Failed(String),
 }
@@ -100,6 +104,9 @@ struct Agent {
     dispatcher: Arc<OnceLock<Dispatcher>>,
     tasks: Arc<OnceLock<TaskKeeper>>,
     reports: Arc<OnceLock<ReportKeeper>>,
+    backups: Arc<OnceLock<Backups>>,
+    /// Told when a backup waits to be put in the place of the store.
+    restart: watch::Sender<bool>,
     host: watch::Sender<Arc<HostView>>,
     targets: watch::Sender<Arc<Vec<TargetStatus>>>,
     opening: watch::Sender<f64>,
@@ -107,11 +114,20 @@ struct Agent {
     environment: Arc<BTreeMap<String, Secret>>,
 }
 
+/// How a run ended that went well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// As it was told to.
+    Stopped,
+    /// The process is to start again: a backup waits to be put in the place of the store.
+    Restart,
+}
+
 /// Runs the agent until a signal; its own threads, its own end.
 ///
 /// # Errors
 /// [`AppError`]: nothing was started, or an essential part failed.
-pub fn run(loaded: Loaded) -> Result<(), AppError> {
+pub fn run(loaded: Loaded) -> Result<Ended, AppError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
@@ -126,7 +142,7 @@ pub fn run(loaded: Loaded) -> Result<(), AppError> {
 }
 
 impl Agent {
-    async fn start(loaded: Loaded) -> Result<(), AppError> {
+    async fn start(loaded: Loaded) -> Result<Ended, AppError> {
         let mut signals = Signals::listen()?;
         let config = loaded.config.clone();
         let level = logging::start(&config.log, &config.data_dir);
@@ -158,6 +174,8 @@ impl Agent {
             dispatcher: Arc::default(),
             tasks: Arc::default(),
             reports: Arc::default(),
+            backups: Arc::default(),
+            restart: watch::Sender::new(false),
             host: watch::Sender::new(Arc::default()),
             targets: watch::Sender::new(Arc::default()),
             opening: watch::Sender::new(0.0),
@@ -176,7 +194,8 @@ impl Agent {
         };
         let ended = tokio::select! {
             ended = running => ended,
-            () = agent.signals(&mut signals) => Ok(()),
+            () = agent.signals(&mut signals) => Ok(Ended::Stopped),
+            () = agent.told_to_restart() => Ok(Ended::Restart),
         };
         tokio::select! {
             () = agent.stop() => ended,
@@ -263,6 +282,7 @@ impl Agent {
             dispatcher: self.dispatcher.clone(),
             tasks: self.tasks.clone(),
             reports: self.reports.clone(),
+            backups: self.backups.clone(),
             settings: self.settings.clone(),
             build: BUILD,
             started_at: self.clock.now(),
@@ -273,13 +293,18 @@ impl Agent {
         let options = store_options(&self.directory, &config.storage);
         let (clock, opening) = (self.clock.clone(), self.opening.clone());
         let opened = Supervisor::blocking(move || {
-            Store::open(options, clock, &mut |done| {
+            let restored = restore::finish(&options.path, clock.now())?;
+            let opened = Store::open(options, clock, &mut |done| {
                 opening.send_replace(done);
-            })
+            })?;
+            Ok::<_, AppError>((opened, restored))
         });
         let opened =
             opened.await.ok_or_else(|| AppError::Failed(String::from("opening the store failed")))?;
-        let (store, report) = opened?;
+        let ((store, report), restored) = opened?;
+        if let Some(finished) = &restored {
+            backups::report(finished);
+        }
         report_opening(&report);
         self.bus.resume_at(report.first_event);
         match self.settings.attach(&store) {
@@ -303,6 +328,7 @@ impl Agent {
         let breakers = self.probe(surroundings.clone()).await;
         self.supervise(surroundings, breakers);
         self.keep_tasks().await?;
+        self.back_up();
         self.bus
             .publish(EventType::System, json!({ "action": "started", "version": env!("CARGO_PKG_VERSION") }));
         Ok(())
@@ -438,6 +464,30 @@ impl Agent {
         self.supervisor
             .spawn("reports", Policy::Restart, Phase::Engine, move |stop| reports.clone().run(stop));
         Ok(())
+    }
+
+    /// Starts what makes backups.
+    fn back_up(&self) {
+        let Some(store) = self.store.get().cloned() else { return };
+        let backups = Backups::new(backups::Parts {
+            clock: self.clock.clone(),
+            store,
+            bus: self.bus.clone(),
+            config: self.settings.subscribe(),
+            sealer: self.settings.sealer(),
+            supervisor: self.supervisor.clone(),
+            path: self.directory.store(),
+            restart: self.restart.clone(),
+        });
+        let _ = self.backups.set(backups.clone());
+        self.supervisor
+            .spawn("backups", Policy::Restart, Phase::Engine, move |stop| backups.clone().run(stop));
+    }
+
+    async fn told_to_restart(&self) {
+        let mut restart = self.restart.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = restart.wait_for(|told| *told).await;
     }
 
     /// Starts what runs on ticks.

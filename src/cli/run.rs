@@ -9,6 +9,7 @@ use super::Global;
 use super::exit::{CONFIGURATION, Done, FAILED, Failure, OK};
 use super::output::note;
 use super::surroundings::Surroundings;
+use crate::app::{self, Ended};
 use crate::config::load::{Flag, Loaded, load};
 use crate::config::overlay::Overlay;
 
@@ -70,6 +71,19 @@ pub fn prepare(run: &RunArguments, global: &Global, surroundings: &Surroundings)
     load(sources, Overlay::default()).map_err(|problems| Failure::new(CONFIGURATION, problems))
 }
 
+/// Starts this program anew in this process, as it was started: whoever watches it sees no
+/// end. Returns only when that is not possible; who started it has to start it again then.
+fn again() -> Failure {
+    use std::os::unix::process::CommandExt as _;
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    let error = command.args(arguments).exec();
+    Failure::new(FAILED, format!("cannot start again after a restore: {error}; start it by hand"))
+}
+
 /// Runs until a signal.
 ///
 /// # Errors
@@ -79,8 +93,9 @@ pub fn run(run: &RunArguments, global: &Global, surroundings: &Surroundings) -> 
     for warning in &loaded.warnings {
         note(&format!("holdfast: warning: {warning}"));
     }
-    match crate::app::run(loaded) {
-        Ok(()) => Ok(OK),
+    match app::run(loaded) {
+        Ok(Ended::Stopped) => Ok(OK),
+        Ok(Ended::Restart) => Err(again()),
         Err(error) => Err(Failure::new(FAILED, error)),
     }
 }

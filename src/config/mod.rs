@@ -11,6 +11,7 @@ pub mod address;
 pub mod admin;
 pub mod alerting;
 pub mod auth;
+pub mod backup;
 pub mod cache;
 pub mod channel;
 pub mod check;
@@ -67,6 +68,7 @@ pub struct Config {
     pub channel: channel::Channels,
     pub route: Vec<route::Route>,
     pub quiet_hours: quiet_hours::QuietHours,
+    pub backup: backup::Backup,
     pub http: http::Http,
     pub log: log::Log,
     pub metrics: metrics::Metrics,
@@ -92,6 +94,7 @@ impl Default for Config {
             channel: channel::Channels::default(),
             route: Vec::new(),
             quiet_hours: quiet_hours::QuietHours::default(),
+            backup: backup::Backup::default(),
             http: http::Http::default(),
             log: log::Log::default(),
             metrics: metrics::Metrics::default(),

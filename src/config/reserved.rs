@@ -78,7 +78,9 @@ fn writes_to(key: &Key) -> bool {
         [Step::Key(family), Step::Key(kind), Step::Item(_), Step::Key(name)] => {
             family == "channel" && kind == "file" && name == "path"
         }
-        [Step::Key(section), Step::Key(name)] => section == "log" && name.ends_with("file"),
+        [Step::Key(section), Step::Key(name)] => {
+            section == "log" && name.ends_with("file") || section == "backup" && name == "directory"
+        }
         _ => false,
     }
 }

@@ -4,6 +4,7 @@
 //! channels, `watch` values and the nouns of the model.
 
 pub mod alerting;
+pub mod backups;
 pub mod breaker_keeper;
 pub mod failover;
 pub mod flusher;

@@ -17,6 +17,7 @@ use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
 use crate::engine::alerting::Alerting;
 use crate::engine::alerting::dispatch::Dispatcher;
+use crate::engine::backups::Backups;
 use crate::engine::breaker_keeper::BreakerKeeper;
 use crate::engine::failover::handle::Failovers;
 use crate::engine::prober::ProbeNowError;
@@ -79,6 +80,8 @@ pub struct Services {
     pub tasks: Arc<OnceLock<TaskKeeper>>,
     /// Empty while the store opens.
     pub reports: Arc<OnceLock<ReportKeeper>>,
+    /// Empty while the store opens.
+    pub backups: Arc<OnceLock<Backups>>,
     pub settings: Settings,
     pub build: BuildInfo,
     pub started_at: Timestamp,
@@ -195,6 +198,14 @@ impl App {
     /// 503 `starting` while the store opens.
     pub fn reports(&self) -> Result<&ReportKeeper, Problem> {
         self.services.reports.get().ok_or_else(|| self.starting())
+    }
+
+    /// Backups of the store.
+    ///
+    /// # Errors
+    /// 503 `starting` while the store opens.
+    pub fn backups(&self) -> Result<&Backups, Problem> {
+        self.services.backups.get().ok_or_else(|| self.starting())
     }
 
     fn starting(&self) -> Problem {

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod alert;
 pub mod alert_view;
+pub mod backup;
 pub mod breaker;
 pub mod check;
 pub mod durations;

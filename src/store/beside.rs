@@ -19,6 +19,8 @@ use crate::model::failover::durable::{Durable, Operation};
 const VERSION: u32 = 1;
 /// More than the largest group takes.
 const MOST_BYTES: u64 = 4 << 20;
+/// Files that are looked at.
+const MOST_GROUPS: usize = 1000;
 
 /// The folder of these files. Every call blocks on the disk.
 #[derive(Clone, Debug)]
@@ -37,6 +39,14 @@ impl Beside {
     /// Below the data directory; the folder is made with the first file.
     pub fn new(data_dir: &Path) -> Self {
         Self { folder: data_dir.join("failover") }
+    }
+
+    /// Groups that have a file.
+    pub fn groups(&self) -> Vec<Name> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let name =
+            |entry: std::fs::DirEntry| Name::new(entry.file_name().to_str()?.strip_suffix(".json")?).ok();
+        entries.take(MOST_GROUPS).filter_map(name).collect()
     }
 
     /// What the file of the group holds; `None` where there is none.

@@ -81,17 +81,22 @@ impl Backing for Disk {
 }
 
 /// A name survives a power cut only when its directory was synced.
-fn sync_directory(path: &Path) -> Result<()> {
+pub fn sync_directory(path: &Path) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// `holdfast.redb.damaged-20260131T080000Z`, beside the file.
 pub fn damaged_name(path: &Path, at: Timestamp, attempt: u32) -> PathBuf {
+    timed_name(path, "damaged", at, attempt)
+}
+
+/// The name of the file with a word and a time behind it.
+pub fn timed_name(path: &Path, word: &str, at: Timestamp, attempt: u32) -> PathBuf {
     let time: String =
         at.rfc3339().chars().take(19).filter(|character| *character != '-' && *character != ':').collect();
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".damaged-{time}Z"));
+    name.push(format!(".{word}-{time}Z"));
     if attempt > 0 {
         name.push(format!("-{attempt}"));
     }

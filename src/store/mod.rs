@@ -19,6 +19,7 @@
 mod accounts;
 mod alerts;
 mod api;
+pub mod backup;
 pub mod beside;
 mod blobs;
 mod breakers;

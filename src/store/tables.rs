@@ -7,7 +7,7 @@
 //! table to the flush: every table touched costs a page per commit, and the
 //! budget of written bytes has room for one.
 
-use redb::{TableDefinition, WriteTransaction};
+use redb::{Key, TableDefinition, WriteTransaction};
 
 use super::accounts::{SessionRecord, UseRecord, UserRecord};
 use super::alerts::AlertRecord;
@@ -17,7 +17,7 @@ use super::failover::{FailoverRecord, JournalRecord};
 use super::fault::Fault;
 use super::jobs::{FailureRecord, TaskRecord};
 use super::notices::{NoticeRecord, TellingRecord};
-use super::record::Stored;
+use super::record::{Raw, Record, Stored};
 use super::records::{AuditRecord, Holding, OverlayRecord, StoredProbe, TokenRecord};
 use super::silences::SilenceRecord;
 
@@ -130,30 +130,80 @@ pub const CLASS_RAW: u8 = 1;
 pub const CLASS_MINUTE: u8 = 2;
 pub const CLASS_HOUR: u8 = 3;
 
+/// A value that tells whether it is what it should be; [`redb::Value::from_bytes`] cannot.
+pub trait Checked: redb::Value {
+    /// Why it is not, or nothing.
+    fn fault(value: &Self::SelfType<'_>) -> Option<String>;
+}
+
+impl Checked for u64 {
+    fn fault(_: &u64) -> Option<String> {
+        None
+    }
+}
+
+impl Checked for &[u8] {
+    fn fault(_: &&[u8]) -> Option<String> {
+        None
+    }
+}
+
+impl<T: Record + std::fmt::Debug> Checked for Stored<T> {
+    fn fault(value: &Raw<'_, T>) -> Option<String> {
+        value.decode().err().map(|error| error.to_string())
+    }
+}
+
+/// What is done with every table.
+pub trait Visitor {
+    /// # Errors
+    /// Those of the file.
+    fn table<K: Key + 'static, V: Checked + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault>;
+}
+
+/// The one list of tables: creating, copying, checking and counting go by it.
+pub fn visit(visitor: &mut impl Visitor) -> Result<(), Fault> {
+    visitor.table(META)?;
+    visitor.table(RING)?;
+    visitor.table(HOLDINGS)?;
+    visitor.table(SERIES)?;
+    visitor.table(PROBES)?;
+    visitor.table(TOKENS)?;
+    visitor.table(USERS)?;
+    visitor.table(SESSIONS)?;
+    visitor.table(USES)?;
+    visitor.table(CONFIG)?;
+    visitor.table(AUDIT)?;
+    visitor.table(BREAKERS)?;
+    visitor.table(ALERTS)?;
+    visitor.table(OUTBOX)?;
+    visitor.table(DELIVERIES)?;
+    visitor.table(TELLINGS)?;
+    visitor.table(SILENCES)?;
+    visitor.table(CHECKS)?;
+    visitor.table(PINGS)?;
+    visitor.table(TASKS)?;
+    visitor.table(FAILURES)?;
+    visitor.table(FAILOVER)?;
+    visitor.table(JOURNAL)
+}
+
+struct Create<'a>(&'a WriteTransaction);
+
+impl Visitor for Create<'_> {
+    fn table<K: Key + 'static, V: Checked + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault> {
+        self.0.open_table(table)?;
+        Ok(())
+    }
+}
+
 /// Creates what is missing, so that readers never meet an absent table.
 pub fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
-    tx.open_table(META)?;
-    tx.open_table(RING)?;
-    tx.open_table(HOLDINGS)?;
-    tx.open_table(SERIES)?;
-    tx.open_table(PROBES)?;
-    tx.open_table(TOKENS)?;
-    tx.open_table(USERS)?;
-    tx.open_table(SESSIONS)?;
-    tx.open_table(USES)?;
-    tx.open_table(CONFIG)?;
-    tx.open_table(AUDIT)?;
-    tx.open_table(BREAKERS)?;
-    tx.open_table(ALERTS)?;
-    tx.open_table(OUTBOX)?;
-    tx.open_table(DELIVERIES)?;
-    tx.open_table(TELLINGS)?;
-    tx.open_table(SILENCES)?;
-    tx.open_table(CHECKS)?;
-    tx.open_table(PINGS)?;
-    tx.open_table(TASKS)?;
-    tx.open_table(FAILURES)?;
-    tx.open_table(FAILOVER)?;
-    tx.open_table(JOURNAL)?;
-    Ok(())
+    visit(&mut Create(tx))
 }

@@ -14,6 +14,7 @@
 mod key;
 mod key_file;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,6 +109,14 @@ impl Sealer {
             keys.former.extend(own.iter().cloned());
         }
         Ok(Some(Found { keys, handed_out: true }))
+    }
+
+    /// Whether a key of this id is here; not where the keys cannot be read.
+    pub fn has(&self, id: &str) -> bool {
+        self.find()
+            .ok()
+            .flatten()
+            .is_some_and(|found| found.keys.iter().any(|key| key.id().to_string() == id))
     }
 
     fn write(&self, keys: &Keys) -> Result<(), SealError> {
@@ -213,6 +222,21 @@ impl Sealer {
         }
         Ok(())
     }
+}
+
+/// Ids of the keys that sealed texts anywhere in `document` name.
+pub fn keys_of(document: &serde_json::Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut rest = vec![document];
+    while let Some(value) = rest.pop() {
+        match value {
+            serde_json::Value::String(text) => found.extend(named_by(text).map(|id| id.to_string())),
+            serde_json::Value::Array(items) => rest.extend(items),
+            serde_json::Value::Object(members) => rest.extend(members.values()),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The key that a sealed text names.

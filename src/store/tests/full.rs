@@ -12,8 +12,8 @@ use crate::store::file::Disk;
 use crate::store::{Change, StoreCondition, Write};
 
 /// A mounted file system, unmounted at the end.
-struct Mounted {
-    dir: PathBuf,
+pub struct Mounted {
+    pub dir: PathBuf,
     // Holds the image; removed after the unmount.
     _temporary: tempfile::TempDir,
 }
@@ -28,7 +28,7 @@ fn run(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-fn mount(kind: &str, mebibytes: u64) -> Option<Mounted> {
+pub fn mount(kind: &str, mebibytes: u64) -> Option<Mounted> {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().join("mount");
     std::fs::create_dir(&dir).unwrap();

@@ -1,6 +1,7 @@
 //! Tests of the whole store, one file per promise. Jobs are awaited on a small
 //! runtime per test; time stands still unless a test moves it.
 
+mod backup;
 mod basics;
 mod cap;
 mod checks;

@@ -47,7 +47,7 @@ fn alert(id: &str, state: AlertState, at: i64) -> Alert {
     alert
 }
 
-fn notice(id: &str, finished: Option<i64>) -> Notice {
+pub fn notice(id: &str, finished: Option<i64>) -> Notice {
     Notice {
         id: id.to_owned(),
         channel: String::from("ops"),
