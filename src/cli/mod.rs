@@ -6,6 +6,7 @@
 //! [`exit`].
 
 pub mod alerts;
+pub mod backup;
 pub mod breaker;
 pub mod client;
 pub mod config;
@@ -86,6 +87,9 @@ enum Command {
     /// Show the failover groups, or tell one what to do
     #[command(subcommand)]
     Failover(failover::FailoverCommand),
+    /// Make, list, verify or put back backups of the agent's own store
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Ask for series by a selector
     Query(query::QueryArguments),
     /// List alerts, acknowledge or resolve one, or raise one as a test
@@ -144,6 +148,7 @@ fn dispatch(arguments: &Arguments, surroundings: &Surroundings) -> Done {
         Command::Targets(command) => targets::targets(command, global, surroundings),
         Command::Breaker(command) => breaker::breaker(command, global, surroundings),
         Command::Failover(command) => failover::failover(command, global, surroundings),
+        Command::Backup(command) => backup::backup(command, global, surroundings),
         Command::Query(query) => query::query(query, global, surroundings),
         Command::Alerts(command) => alerts::alerts(command, global, surroundings),
         Command::Rules(command) => rules::rules(command, global, surroundings),

@@ -10,6 +10,7 @@ mod access;
 mod alertmanager;
 mod api;
 mod auth;
+mod backups;
 mod breaker;
 mod channel_config;
 mod channels;

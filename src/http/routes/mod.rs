@@ -3,6 +3,7 @@
 pub mod alert_actions;
 pub mod alerts;
 pub mod audit;
+pub mod backups;
 pub mod breaker;
 pub mod channels;
 pub mod check_changes;
@@ -72,6 +73,7 @@ pub fn all<R: Registry>(registry: R) -> R {
         .routes(tokens::routes)
         .routes(users::routes)
         .routes(session::routes)
+        .routes(backups::routes)
         .routes(ingest::routes)
         .routes(super::families::routes)
         .routes(super::prometheus::routes)

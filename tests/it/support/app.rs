@@ -15,6 +15,7 @@ use holdfast::config::load::{Sources, load_text};
 use holdfast::config::overlay::Overlay;
 use holdfast::engine::alerting::dispatch::Dispatcher;
 use holdfast::engine::alerting::{Alerting, Rounds};
+use holdfast::engine::backups::{self, Backups};
 use holdfast::engine::breaker_keeper::BreakerKeeper;
 use holdfast::engine::failover::handle::{Failovers, Wiring};
 use holdfast::engine::prober::ProbeNowError;
@@ -61,6 +62,9 @@ pub struct TestApp {
     settings: Settings,
     pub tasks: Arc<OnceLock<TaskKeeper>>,
     pub reports: Arc<OnceLock<ReportKeeper>>,
+    pub backups: Arc<OnceLock<Backups>>,
+    /// Told when a backup waits to be put in the place of the store.
+    pub restart: watch::Sender<bool>,
     /// What the handlers' breakers are made in.
     pub registry: Breakers,
     pub host: watch::Sender<Arc<HostView>>,
@@ -121,6 +125,17 @@ impl TestApp {
         self.tasks.set(tasks).ok().unwrap();
         let reports = ReportKeeper::new(self.clock.clone(), store.clone(), store.failures().unwrap());
         self.reports.set(reports).ok().unwrap();
+        let parts = backups::Parts {
+            clock: self.clock.clone(),
+            store: store.clone(),
+            bus: self.bus.clone(),
+            config: settings.subscribe(),
+            sealer: settings.sealer(),
+            supervisor: self.supervisor.clone(),
+            path: self.directory.path().join("holdfast.redb"),
+            restart: self.restart.clone(),
+        };
+        self.backups.set(Backups::new(parts)).ok().unwrap();
     }
 
     /// With the store still opening.
@@ -140,6 +155,7 @@ impl TestApp {
         let alerting = Arc::new(OnceLock::new());
         let dispatcher = Arc::new(OnceLock::new());
         let (tasks, reports) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+        let backups = Arc::new(OnceLock::new());
         let registry = Breakers::new(shared.clone(), BTreeMap::new());
         let (failovers, failover) = Failovers::new(4);
         let front = Front::new(Services {
@@ -157,6 +173,7 @@ impl TestApp {
             dispatcher: dispatcher.clone(),
             tasks: tasks.clone(),
             reports: reports.clone(),
+            backups: backups.clone(),
             settings: settings.clone(),
             build: BuildInfo { commit: "test", target: "test", profile: "debug" },
             started_at: NOW,
@@ -179,6 +196,8 @@ impl TestApp {
             settings: settings.clone(),
             tasks,
             reports,
+            backups,
+            restart: watch::Sender::new(false),
             registry,
             host,
             targets,
