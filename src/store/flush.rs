@@ -206,7 +206,7 @@ impl Writer {
     }
 
     /// The time that closes hours, and the one that retires; see [`RealTime`].
-    fn times(&mut self) -> (Timestamp, Timestamp) {
+    pub fn times(&mut self) -> (Timestamp, Timestamp) {
         let (now, monotonic) = (self.shared.clock.now(), self.shared.clock.monotonic());
         (self.real_time.closing(now, monotonic), self.real_time.retiring(now, monotonic))
     }
@@ -350,24 +350,8 @@ impl Writer {
     /// Drops what is older than its retention, and the index rows of series whose
     /// data has left the ring.
     pub fn retire(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let options = &self.shared.options;
-        let tiers = [
-            (CLASS_RAW, options.raw_retention),
-            (CLASS_MINUTE, options.minute_retention),
-            (CLASS_HOUR, options.hour_retention),
-        ];
-        let (doomed, oldest) = {
-            let ledger = lock(&self.shared.ledger);
-            let mut doomed = Vec::new();
-            for (class, retention) in tiers {
-                let before = now.minus(retention).millis().div_euclid(super::ring::HOUR_MS);
-                let old = ledger.tier(class).values().take_while(|holding| i64::from(holding.end) <= before);
-                doomed.extend(old.map(|holding| (class, holding.start)));
-            }
-            let oldest = tiers.iter().filter_map(|(class, _)| ledger.since(*class)).min();
-            (doomed, oldest.unwrap_or(i64::MAX).min(now.millis() - KEEP_SERIES_MS))
-        };
-        let series = lock(&self.shared.front).head.retire(Timestamp(oldest));
+        let (doomed, oldest) = self.outlived(now);
+        let series = lock(&self.shared.front).head.retire(oldest);
         if doomed.is_empty() && series.is_empty() {
             return Ok(());
         }
@@ -386,9 +370,29 @@ impl Writer {
         Ok(())
     }
 
+    /// Blobs that outlived their retention, and since when a series must have been silent
+    /// to go.
+    pub fn outlived(&self, now: Timestamp) -> (Vec<(u8, u32)>, Timestamp) {
+        let options = &self.shared.options;
+        let tiers = [
+            (CLASS_RAW, options.raw_retention),
+            (CLASS_MINUTE, options.minute_retention),
+            (CLASS_HOUR, options.hour_retention),
+        ];
+        let ledger = lock(&self.shared.ledger);
+        let mut doomed = Vec::new();
+        for (class, retention) in tiers {
+            let before = now.minus(retention).millis().div_euclid(super::ring::HOUR_MS);
+            let old = ledger.tier(class).values().take_while(|holding| i64::from(holding.end) <= before);
+            doomed.extend(old.map(|holding| (class, holding.start)));
+        }
+        let oldest = tiers.iter().filter_map(|(class, _)| ledger.since(*class)).min();
+        (doomed, Timestamp(oldest.unwrap_or(i64::MAX).min(now.millis() - KEEP_SERIES_MS)))
+    }
+
     /// Drops alerts, silences and rows of the delivery log whose time is over. Once an
     /// hour, because finding them takes reading all of them.
-    fn retire_rows(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub fn retire_rows(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let hour = now.millis().div_euclid(super::ring::HOUR_MS);
         if self.looked_through == Some(hour) {
             return Ok(());

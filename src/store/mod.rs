@@ -46,6 +46,7 @@ mod silences;
 mod source;
 mod tables;
 mod tail_file;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use api::{
 
 pub use beside::{Beside, newer};
 pub use source::StoreSource;
+pub use upkeep::{Cleaned, Compacted, StoreFile};
 
 use crate::base::id::Name;
 use crate::base::secret::Secret;

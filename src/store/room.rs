@@ -114,19 +114,25 @@ impl Writer {
     /// Moves pages to the front and cuts the file. Not while a query reads; a
     /// failure costs nothing but the space.
     pub fn compact_file(&mut self) {
-        let mut db = write(&self.shared.db);
-        let Some(database) = db.as_mut() else { return };
-        if let Err(error) = database.compact() {
-            tracing::info!(%error, "the store file could not be cut");
-            if !matches!(
-                error,
-                redb::CompactionError::TransactionInProgress
-                    | redb::CompactionError::EphemeralSavepointExists
-                    | redb::CompactionError::PersistentSavepointExists
-            ) {
-                *db = None;
-            }
+        if let Err(error) = self.cut_file() {
+            tracing::info!(error, "the store file could not be cut");
         }
+    }
+
+    /// The same, and why it was not done.
+    pub fn cut_file(&mut self) -> Result<(), String> {
+        let mut db = write(&self.shared.db);
+        let Some(database) = db.as_mut() else { return Err(String::from("it is shut")) };
+        let Err(error) = database.compact() else { return Ok(()) };
+        if !matches!(
+            error,
+            redb::CompactionError::TransactionInProgress
+                | redb::CompactionError::EphemeralSavepointExists
+                | redb::CompactionError::PersistentSavepointExists
+        ) {
+            *db = None;
+        }
+        Err(error.to_string())
     }
 
     /// Gives up the oldest hours until `bytes` of pages are free. Returns how many.

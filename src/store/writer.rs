@@ -30,6 +30,7 @@ use super::open::{self, Opened};
 use super::real_time::RealTime;
 use super::ring::SeriesRecord;
 use super::shared::{Shared, lock, write};
+use super::upkeep::{Cleaned, Compacted};
 use crate::base::backoff::Backoff;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::access::AuditEntry;
@@ -51,6 +52,9 @@ pub enum Job {
     Commit(Change, Reply<()>),
     Flush(u64, Reply<()>),
     Import(Vec<ImportSample>, Option<AuditEntry>, Reply<ImportReport>),
+    /// With `true` only counted.
+    Cleanup(bool, Reply<Cleaned>),
+    Compact(Reply<Compacted>),
     Close(u64, Reply<()>),
     #[cfg(test)]
     Panic(Reply<()>),
@@ -203,6 +207,8 @@ impl Writer {
             // Who asked may be gone; the work is done all the same.
             Job::Flush(last_event, reply) => drop(reply.send(self.flush(last_event))),
             Job::Import(samples, audit, reply) => drop(reply.send(self.import(&samples, audit))),
+            Job::Cleanup(dry_run, reply) => drop(reply.send(self.cleanup(dry_run))),
+            Job::Compact(reply) => drop(reply.send(self.compact())),
             Job::Close(last_event, reply) => {
                 let closed = self.close(last_event);
                 *write(&self.shared.db) = None;

@@ -29,6 +29,7 @@ pub mod series;
 pub mod session;
 pub mod silences;
 pub mod storage;
+pub mod store;
 pub mod system;
 pub mod target_changes;
 pub mod targets;
@@ -68,6 +69,7 @@ pub fn all<R: Registry>(registry: R) -> R {
         .routes(reports::routes)
         .routes(system::routes)
         .routes(storage::routes)
+        .routes(store::routes)
         .routes(config::routes)
         .routes(audit::routes)
         .routes(tokens::routes)

@@ -479,6 +479,11 @@ impl Head {
         self.index.retire(before.millis().min(self.oldest_held().unwrap_or(i64::MAX)))
     }
 
+    /// How many series [`Self::retire`] would forget.
+    pub fn silent(&self, before: Timestamp) -> usize {
+        self.index.silent(before.millis().min(self.oldest_held().unwrap_or(i64::MAX)))
+    }
+
     pub fn stats(&self) -> HeadStats {
         let open: usize = self.streams.iter().map(Stream::open_samples).sum();
         HeadStats {

@@ -371,6 +371,11 @@ impl Index {
         }
     }
 
+    /// Series whose last sample is before `before`, and those that had to go already.
+    pub(super) fn silent(&self, before: i64) -> usize {
+        self.series.iter().flatten().filter(|series| series.last < before).count() + self.evicted.len()
+    }
+
     /// Forgets series whose last sample is before `before`. Answers them and those
     /// that had to go since the last time.
     pub(super) fn retire(&mut self, before: i64) -> Vec<SeriesId> {

@@ -14,6 +14,7 @@ mod full;
 mod memory;
 mod model;
 mod notices;
+mod upkeep;
 
 use std::path::Path;
 use std::sync::Arc;
