@@ -19,6 +19,7 @@ use super::exit::{FAILED, Failure, NOT_PERMITTED, UNREACHABLE, USAGE};
 use super::output::{note, text_of};
 use super::surroundings::Surroundings;
 use crate::base::secret::Secret;
+use crate::runtime::tls::{self, TlsError};
 
 /// For one request with its answer.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -45,6 +46,8 @@ enum Place {
 pub struct Client {
     place: Place,
     token: Option<Secret>,
+    /// Whom to trust beside the system's authorities, PEM.
+    ca_file: Option<PathBuf>,
 }
 
 /// An answer, whatever its status.
@@ -109,7 +112,7 @@ impl Client {
         let url = global.url.as_deref().or_else(|| surroundings.variable("HOLDFAST_URL"));
         let Some(url) = url else {
             let socket = surroundings.data_dir(global).join("holdfast.sock");
-            return Ok(Self { place: Place::Socket(socket), token: None });
+            return Ok(Self { place: Place::Socket(socket), token: None, ca_file: None });
         };
         let whole = url.starts_with("http://") || url.starts_with("https://");
         if !whole || url.contains(['?', '#', '@']) || url.parse::<hyper::Uri>().is_err() {
@@ -134,7 +137,8 @@ impl Client {
                 "holdfast: warning: the token goes over the network unencrypted; use https:// or an SSH tunnel",
             );
         }
-        Ok(Self { place: Place::Url(url.trim_end_matches('/').to_owned()), token })
+        let ca_file = surroundings.variable("HOLDFAST_CA_FILE").map(PathBuf::from);
+        Ok(Self { place: Place::Url(url.trim_end_matches('/').to_owned()), token, ca_file })
     }
 
     /// Whether the agent of this host is asked, through its socket.
@@ -243,7 +247,7 @@ impl Client {
                 request.map_err(|error| Failure::new(USAGE, format!("cannot ask for {path}: {error}")))?;
             match &self.place {
                 Place::Socket(socket) => self.through_socket(socket, request).await,
-                Place::Url(url) => through_url(url, request).await,
+                Place::Url(url) => through_url(url, self.ca_file.as_deref(), request).await,
             }
         };
         let late = || {
@@ -306,20 +310,17 @@ fn lost(place: &str, error: &hyper::Error) -> Failure {
     Failure::new(UNREACHABLE, format!("the agent at {place} did not answer: {error}"))
 }
 
-async fn through_url(url: &str, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+async fn through_url(
+    url: &str,
+    ca_file: Option<&std::path::Path>,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, Failure> {
     let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT));
     connector.enforce_http(false);
-    let mut roots = rustls::RootCertStore::empty();
-    if url.starts_with("https://") {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(FAILED, format!("cannot set up TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let cannot = |error: TlsError| Failure::new(FAILED, error);
+    let tls = if url.starts_with("https://") { tls::verified(ca_file) } else { tls::trusting_nobody() };
+    let tls = rustls::ClientConfig::clone(&*tls.map_err(cannot)?);
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()

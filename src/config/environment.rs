@@ -18,8 +18,14 @@ pub type Environment = BTreeMap<String, String>;
 
 const PREFIX: &str = "HOLDFAST_";
 /// Variables of that prefix that are not keys of the configuration.
-const OTHERS: [&str; 5] =
-    ["HOLDFAST_CONFIG", "HOLDFAST_TOKEN", "HOLDFAST_TOKEN_FILE", "HOLDFAST_URL", "HOLDFAST_WEB"];
+const OTHERS: [&str; 6] = [
+    "HOLDFAST_CA_FILE",
+    "HOLDFAST_CONFIG",
+    "HOLDFAST_TOKEN",
+    "HOLDFAST_TOKEN_FILE",
+    "HOLDFAST_URL",
+    "HOLDFAST_WEB",
+];
 /// Plain names that other programs of the same families use.
 const PLAIN: [(&str, &str); 9] = [
     ("ADMIN_API_KEY", "auth.admin_key"),
