@@ -22,6 +22,8 @@ const MOST_SAMPLES: usize = 500_000;
 const MOST_SERIES: usize = 1000;
 /// Raw samples are held no longer than this by default.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// A thousand values of what is said every fifteen seconds lie in memory.
+const IN_MEMORY: Duration = Duration::from_secs(6 * 3600);
 /// What the clock and the pace of a source may be off, added to the window.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -113,7 +115,7 @@ pub fn in_memory(store: &Store, key: &str, now: Timestamp) -> Result<Option<Last
         labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let selector = selector(crate::model::series::name_of(key), &labels);
     // What is stored is read in rows of an hour, which are no values: memory alone counts.
-    let found = window(store, selector, now.minus(LONGEST), now, Resolution::Hour)?;
+    let found = window(store, selector, now.minus(IN_MEMORY), now, Resolution::Hour)?;
     Ok(found.into_iter().find(|one| one.key == key))
 }
 

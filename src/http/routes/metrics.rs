@@ -112,7 +112,7 @@ async fn metrics(
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
 enum MetricsJson {
-    System(monitoring::Metrics),
+    System(Box<monitoring::Metrics>),
     Samples(MetricSamples),
 }
 
