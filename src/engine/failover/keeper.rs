@@ -97,8 +97,6 @@ pub struct Parts {
 /// A listener that runs, and where its route comes from.
 struct Door {
     listen: String,
-    max_connections: u32,
-    hold_max: Duration,
     proxy: Proxy,
     removed: CancellationToken,
 }
@@ -108,7 +106,6 @@ struct Slot {
     section: String,
     removed: CancellationToken,
     asks: mpsc::Sender<Ask>,
-    lock: Arc<AsyncMutex<()>>,
     write: Arc<watch::Sender<Route>>,
     read: Arc<watch::Sender<Route>>,
 }
@@ -119,12 +116,34 @@ pub struct Keeper {
     views: Arc<Views>,
     slots: BTreeMap<Name, Slot>,
     doors: BTreeMap<(Name, bool), Door>,
+    /// Endpoints whose port could not be had, which was told.
+    closed: BTreeMap<(Name, bool), String>,
+    locks: Locks,
+}
+
+/// The lock of each group whose task runs or may still be stopping: a group that is removed
+/// and made again at once must wait for the former task, whose last commit may be on its way.
+#[derive(Default)]
+struct Locks(BTreeMap<Name, Arc<AsyncMutex<()>>>);
+
+impl Locks {
+    fn of(&mut self, group: &Name) -> Arc<AsyncMutex<()>> {
+        self.0.retain(|_, lock| Arc::strong_count(lock) > 1);
+        self.0.entry(group.clone()).or_default().clone()
+    }
 }
 
 impl Keeper {
     pub fn new(parts: Parts) -> Self {
         let views = Arc::new(Views { wiring: parts.wiring.clone(), shown: Mutex::default() });
-        Self { parts, views, slots: BTreeMap::new(), doors: BTreeMap::new() }
+        Self {
+            parts,
+            views,
+            slots: BTreeMap::new(),
+            doors: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            locks: Locks::default(),
+        }
     }
 
     /// Follows the configuration until `stop`.
@@ -147,7 +166,10 @@ impl Keeper {
                         }
                     },
                     Some(ask) = wiring.next_ask() => self.hand_on(ask),
-                    _ = count.tick() => self.count(),
+                    _ = count.tick() => {
+                        self.count();
+                        self.open_all(&wanted);
+                    }
                 }
             }
         }
@@ -182,12 +204,7 @@ impl Keeper {
                 .iter()
                 .find(|group| group.name == *name)
                 .and_then(|group| if *reading { group.listen_read.as_ref() } else { Some(&group.listen) });
-            let same = wanted == Some(&door.listen)
-                && groups.iter().any(|group| {
-                    group.name == *name
-                        && group.hold_max.0 == door.hold_max
-                        && group.max_connections == door.max_connections
-                });
+            let same = wanted == Some(&door.listen);
             if !same {
                 door.removed.cancel();
             }
@@ -195,6 +212,19 @@ impl Keeper {
         });
         for group in groups {
             self.start(group, config);
+            for ((name, _), door) in &self.doors {
+                if *name == group.name {
+                    door.proxy.adjust(group.hold_max.0, group.max_connections as usize);
+                }
+            }
+        }
+        self.open_all(config);
+    }
+
+    /// Opens what is not open: also a port that somebody else had, or that a door which was just
+    /// removed has for a moment more.
+    fn open_all(&mut self, config: &Config) {
+        for group in &config.failover.group {
             self.open(group, false, Some(&group.listen));
             self.open(group, true, group.listen_read.as_ref());
         }
@@ -212,13 +242,14 @@ impl Keeper {
             return;
         }
         let former = self.slots.remove(&group.name);
-        let (lock, write, read) = match former {
+        let (write, read) = match former {
             Some(slot) => {
                 slot.removed.cancel();
-                (slot.lock, slot.write, slot.read)
+                (slot.write, slot.read)
             }
-            None => (Arc::default(), closed_door(), closed_door()),
+            None => (closed_door(), closed_door()),
         };
+        let lock = self.locks.of(&group.name);
         let routes = Routes { write: write.clone(), read: read.clone() };
         let plan = Plan {
             section: group.clone(),
@@ -236,7 +267,7 @@ impl Keeper {
         let (asks, asked) = mpsc::channel(ASKS);
         let asked = Arc::new(AsyncMutex::new(asked));
         let removed = CancellationToken::new();
-        let (held, ended) = (lock.clone(), removed.clone());
+        let (held, ended) = (lock, removed.clone());
         let name = format!("failover {}", group.name);
         self.parts.surroundings.supervisor.spawn(name, Policy::Restart, Phase::Engine, move |stop| {
             let (plan, asked, held, ended) = (plan.clone(), asked.clone(), held.clone(), ended.clone());
@@ -255,12 +286,12 @@ impl Keeper {
                 run.await
             }
         });
-        let slot = Slot { section, removed, asks, lock, write, read };
+        let slot = Slot { section, removed, asks, write, read };
         self.slots.insert(group.name.clone(), slot);
     }
 
-    /// Opens an endpoint that is not open yet. A port that is taken is told of, and tried
-    /// again when the configuration changes.
+    /// Opens an endpoint that is not open yet. A port that is taken is told of once, and tried
+    /// again from time to time.
     fn open(&mut self, group: &Group, reading: bool, listen: Option<&String>) {
         let key = (group.name.clone(), reading);
         let Some(listen) = listen.filter(|_| !self.doors.contains_key(&key)) else { return };
@@ -277,9 +308,13 @@ impl Keeper {
         let proxy = match Proxy::bind(options) {
             Ok(proxy) => proxy,
             Err(error) => {
-                return tracing::error!(group = %group.name, %error, "the endpoint of a failover group is closed");
+                if self.closed.insert(key, listen.clone()).as_ref() != Some(listen) {
+                    tracing::error!(group = %group.name, %error, "the endpoint of a failover group is closed");
+                }
+                return;
             }
         };
+        self.closed.remove(&key);
         let removed = CancellationToken::new();
         let (running, routes, ended) = (proxy.clone(), route.clone(), removed.clone());
         let name = format!("endpoint {} {listen}", group.name);
@@ -294,13 +329,7 @@ impl Keeper {
                 }
             }
         });
-        let door = Door {
-            listen: listen.clone(),
-            max_connections: group.max_connections,
-            hold_max: group.hold_max.0,
-            proxy,
-            removed,
-        };
+        let door = Door { listen: listen.clone(), proxy, removed };
         self.doors.insert(key, door);
     }
 
@@ -384,4 +413,21 @@ fn fingerprint(group: &Group, members: &[Postgres]) -> String {
         sha2::Digest::update(&mut hash, secret);
     }
     format!("{:x?}", sha2::Digest::finalize(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_made_again_waits_for_its_former_task() {
+        let (main, other) = (Name::new("main").unwrap(), Name::new("other").unwrap());
+        let mut locks = Locks::default();
+        let former = locks.of(&main);
+        let running = former.try_lock().unwrap();
+        assert!(locks.of(&main).try_lock().is_err() && locks.of(&other).try_lock().is_ok());
+        drop(running);
+        drop(former);
+        assert!(locks.of(&other).try_lock().is_ok() && locks.0.len() == 1, "nobody holds the other's");
+    }
 }

@@ -104,6 +104,10 @@ impl Counters {
         self.dial_failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
@@ -165,22 +169,22 @@ pub fn push_all(frame: &mut Frame, endpoints: &[(Name, Endpoint, Snapshot)]) {
 /// A place among those that may be open, or that may wait; counted while it is held.
 #[derive(Debug)]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
     counters: Arc<Counters>,
     gauge: fn(&Counters) -> &AtomicU64,
 }
 
 impl Place {
-    pub(super) fn open(permit: OwnedSemaphorePermit, counters: &Arc<Counters>) -> Self {
-        Self::new(permit, counters, |counters| &counters.open)
+    pub(super) fn open(counters: &Arc<Counters>) -> Self {
+        Self::new(None, counters, |counters| &counters.open)
     }
 
     pub(super) fn parked(permit: OwnedSemaphorePermit, counters: &Arc<Counters>) -> Self {
-        Self::new(permit, counters, |counters| &counters.parked)
+        Self::new(Some(permit), counters, |counters| &counters.parked)
     }
 
     fn new(
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
         counters: &Arc<Counters>,
         gauge: fn(&Counters) -> &AtomicU64,
     ) -> Self {

@@ -311,7 +311,7 @@ impl Guest {
     }
 
     fn deadline(&mut self) -> Instant {
-        let hold = self.house.options.hold_max;
+        let hold = self.house.limits.hold_max();
         *self.patience.get_or_insert_with(|| Instant::now() + hold)
     }
 

@@ -18,7 +18,7 @@ use super::farewell::{Refusal, farewell};
 use super::guest::Guest;
 use super::pump::Pump;
 use super::reach::Reach;
-use super::{Options, sockets};
+use super::{Limits, Options, sockets};
 use crate::model::failover::route::Route;
 use crate::runtime::supervisor::{Phase, Supervisor};
 
@@ -34,7 +34,7 @@ pub struct House {
     pub pump: Pump,
     pub doubt: Arc<Doubt>,
     pub reach: Reach,
-    pub places: Arc<Semaphore>,
+    pub(super) limits: Arc<Limits>,
     pub parking: Arc<Semaphore>,
     pub dialling: Arc<Semaphore>,
     pub refusing: Arc<Semaphore>,
@@ -62,9 +62,12 @@ pub async fn accept(listener: &TcpListener, house: &Arc<House>, route: &watch::R
 
 fn welcome(client: TcpStream, house: &Arc<House>, route: &watch::Receiver<Route>) {
     sockets::toward_client(&client);
-    let Ok(permit) = house.places.clone().try_acquire_owned() else { return turn_away(client, house) };
+    // Nobody else takes places.
+    if house.counters.open() >= house.limits.max_connections() as u64 {
+        return turn_away(client, house);
+    }
     house.counters.accepted();
-    let place = Place::open(permit, &house.counters);
+    let place = Place::open(&house.counters);
     let guest = Guest::new(client, place, house.clone(), route.clone());
     house.supervisor.spawn_once(Phase::Serve, guest.receive());
 }
@@ -72,7 +75,7 @@ fn welcome(client: TcpStream, house: &Arc<House>, route: &watch::Receiver<Route>
 fn turn_away(client: TcpStream, house: &Arc<House>) {
     house.counters.refused(Cause::TooMany);
     let Ok(permit) = house.refusing.clone().try_acquire_owned() else { return };
-    let most = house.options.max_connections;
+    let most = house.limits.max_connections();
     let refusal = Refusal::too_many(&format!("{most} connections are open (max_connections)"));
     let stop = house.stop.clone();
     house.supervisor.spawn_once(Phase::Serve, async move {

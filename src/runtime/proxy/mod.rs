@@ -27,6 +27,7 @@ mod tests;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -88,6 +89,36 @@ pub struct Options {
     pub max_connections: usize,
 }
 
+/// What of the [`Options`] may change while the endpoint serves.
+#[derive(Debug)]
+struct Limits {
+    /// Milliseconds.
+    hold_max: AtomicU64,
+    max_connections: AtomicUsize,
+}
+
+impl Limits {
+    fn new(hold_max: Duration, max_connections: usize) -> Self {
+        let limits = Self { hold_max: AtomicU64::new(0), max_connections: AtomicUsize::new(0) };
+        limits.set(hold_max, max_connections);
+        limits
+    }
+
+    fn set(&self, hold_max: Duration, max_connections: usize) {
+        self.hold_max.store(hold_max.as_millis() as u64, Ordering::Relaxed);
+        self.max_connections.store(max_connections, Ordering::Relaxed);
+        sockets::make_room_for(max_connections);
+    }
+
+    fn hold_max(&self) -> Duration {
+        Duration::from_millis(self.hold_max.load(Ordering::Relaxed))
+    }
+
+    fn max_connections(&self) -> usize {
+        self.max_connections.load(Ordering::Relaxed)
+    }
+}
+
 /// The port cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (failover.group.{group}.{setting}): {source}")]
@@ -112,6 +143,7 @@ fn keeps(route: &Route, begun: &Begun) -> bool {
 
 struct Inner {
     options: Options,
+    limits: Arc<Limits>,
     listener: TcpListener,
     counters: Arc<Counters>,
     settled: watch::Sender<u64>,
@@ -141,8 +173,9 @@ impl Proxy {
             setting: options.endpoint.setting(),
             source,
         })?;
-        sockets::make_room_for(options.max_connections);
-        let inner = Inner { options, listener, counters: Arc::default(), settled: watch::Sender::new(0) };
+        let limits = Arc::new(Limits::new(options.hold_max, options.max_connections));
+        let inner =
+            Inner { options, limits, listener, counters: Arc::default(), settled: watch::Sender::new(0) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -151,8 +184,9 @@ impl Proxy {
         self.inner.listener.local_addr().ok()
     }
 
-    pub fn options(&self) -> &Options {
-        &self.inner.options
+    /// Other limits from now on. Connections that are open or wait already stay.
+    pub fn adjust(&self, hold_max: Duration, max_connections: usize) {
+        self.inner.limits.set(hold_max, max_connections);
     }
 
     pub fn counters(&self) -> Snapshot {
@@ -188,7 +222,7 @@ impl Proxy {
             pump: pump.clone(),
             doubt,
             reach: Reach::default(),
-            places: Arc::new(Semaphore::new(inner.options.max_connections)),
+            limits: inner.limits.clone(),
             parking: Arc::new(Semaphore::new(MOST_PARKED)),
             dialling: Arc::new(Semaphore::new(MOST_DIALLING)),
             refusing: Arc::new(Semaphore::new(listen::MOST_REFUSING)),

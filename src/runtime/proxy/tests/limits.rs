@@ -1,10 +1,13 @@
 //! What is bounded: connections, openings, waiting; and the port itself.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::{MOST_DIALLING, MOST_PARKED, Proxy, packet};
 use super::road::{Road, Server, options, read, rest, route, startup};
+use crate::model::failover::route::Route;
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_and_finds_a_place_later() {
@@ -67,7 +70,7 @@ async fn a_server_that_is_slow_to_answer_is_met_by_few_at_once() {
         met.push(server.accept().await);
     }
     road.until(|counters| counters.parked == MORE as u64).await;
-    let another = std::time::Duration::from_millis(50);
+    let another = Duration::from_millis(50);
     assert!(tokio::time::timeout(another, server.listener.accept()).await.is_err(), "one more than may");
     // Each answer lets one more come.
     for at in 0..MORE {
@@ -83,6 +86,24 @@ async fn a_server_that_is_slow_to_answer_is_met_by_few_at_once() {
         assert_eq!(read(client, 1).await, b"R");
     }
     assert_eq!(road.proxy.counters().parked, 0);
+}
+
+#[tokio::test]
+async fn other_limits_hold_at_once_and_cut_nobody() {
+    let server = Server::start("pg1").await;
+    let road = Road::open(options(), route(1, &[&server]));
+    let (mut client, mut theirs) = road.pair(&server).await;
+    road.proxy.adjust(Duration::from_millis(1), 1);
+    let told = "too many connections: 1 connections are open (max_connections)";
+    assert_eq!(rest(&mut road.starting().await).await.unwrap(), packet::error("53300", told));
+    client.write_all(b"still here").await.unwrap();
+    assert_eq!(read(&mut theirs, 10).await, b"still here");
+    road.proxy.adjust(Duration::from_millis(1), 2);
+    road.route.send_replace(Route { to: Vec::new(), ..route(1, &[&server]) });
+    let told = "no primary (epoch 1: promoting pg2)";
+    assert_eq!(rest(&mut road.starting().await).await.unwrap(), packet::error("57P03", told));
+    client.write_all(b"and here").await.unwrap();
+    assert_eq!(read(&mut theirs, 8).await, b"and here");
 }
 
 #[tokio::test]
