@@ -15,7 +15,7 @@ pub mod facility_metrics;
 pub mod facility_status;
 pub mod gateway;
 pub mod gateway_stats;
-pub mod gateway_admin_backup;
+pub mod admin_backup;
 pub mod gateway_admin_store;
 pub mod object_store;
 pub mod orchestrator;
@@ -38,7 +38,7 @@ pub fn routes<R: Registry>(registry: R) -> R {
         .routes(admin_dashboard::routes)
         .routes(admin_rules::routes)
         .routes(admin_profile::routes)
-        .routes(gateway_admin_backup::routes)
+        .routes(admin_backup::routes)
         .routes(gateway_admin_store::routes)
         .routes(orchestrator::routes)
         .routes(orchestrator_status::routes)
