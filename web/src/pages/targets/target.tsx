@@ -48,12 +48,16 @@ function Existing({ name }: { name: string }) {
     <div class="page">
       <div class="head-row">
         <h1>{name}</h1>
-        <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
-          {words.remove}
-        </button>
-        <button type="button" class="button primary" disabled={probe.busy.value} onClick={() => void probe.run()}>
-          {probe.busy.value ? words.probing : words.probe}
-        </button>
+        {status.value.value && (
+          <>
+            <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
+              {words.remove}
+            </button>
+            <button type="button" class="button primary" disabled={probe.busy.value} onClick={() => void probe.run()}>
+              {probe.busy.value ? words.probing : words.probe}
+            </button>
+          </>
+        )}
         <p class="lead muted">
           <a href={href("/targets")}>{words.back}</a>
         </p>

@@ -53,10 +53,14 @@ function Existing({ name }: { name: string }) {
     <div class="page">
       <div class="head-row">
         <h1>{name}</h1>
-        <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
-          {words.remove}
-        </button>
-        {value && <PauseButton check={value} reload={check.retry} />}
+        {value && (
+          <>
+            <button type="button" class="button" disabled={remove.busy.value} onClick={() => void remove.run()}>
+              {words.remove}
+            </button>
+            <PauseButton check={value} reload={check.retry} />
+          </>
+        )}
         <p class="lead muted">
           <a href={href("/tasks")}>{words.back}</a>
         </p>
