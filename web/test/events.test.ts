@@ -16,6 +16,8 @@ describe("an event in a line", () => {
     });
     expect(told(message("target", { name: "a b", class: "hard", code: "refused", detail: "" }))).toMatchObject({ text: "a b is down", detail: "refused", href: "/targets/a%20b" });
     expect(told(message("failover", { group: "main", from: "verifying", to: "steady", detail: "pg2 is the primary" }))).toMatchObject({ text: "main: verifying to steady", tone: "ok" });
+    expect(told(message("failover", { group: "main", action: "refused", refusal: { code: "quorum", detail: "1 of 2" } }))).toMatchObject({ text: "main: failover refused", detail: "1 of 2", tone: "bad" });
+    expect(told(message("failover", { group: "main", action: "rejoined", member: "pg1" }))).toMatchObject({ text: "main: a member follows again", detail: "pg1", tone: "ok" });
     expect(told(message("task", { check: "nightly", from: "up", to: "down", reason: "missed" }))).toMatchObject({ text: "nightly: up to down", tone: "bad", href: "/tasks/nightly" });
     expect(told(message("alert", { action: "fired", alert: { id: "x", title: "Full", message: "", severity_level: "critical" } }))).toMatchObject({ text: "Full: fired", tone: "bad", href: "/alerts/x" });
   });

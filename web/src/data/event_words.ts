@@ -20,6 +20,10 @@ const named = (words: Readonly<Record<string, string>>, key: unknown): string =>
 const path = (base: string, name: unknown) => `/${base}/${encodeURIComponent(text(name))}`;
 const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((one): one is string => typeof one === "string") : []);
 
+/** States and actions of a group by which it is well, or is not. */
+const GOOD = ["steady", "observing", "rejoined", "switched"];
+const BAD = ["refused", "split_brain", "trouble"];
+
 const TELLERS: Partial<Record<EventMessage["type"], (data: Data) => Told>> = {
   alert: (data) => {
     const about = table(data["alert"]);
@@ -49,9 +53,9 @@ const TELLERS: Partial<Record<EventMessage["type"], (data: Data) => Told>> = {
   failover: (data) => ({
     text: data["to"]
       ? words.said.failover(text(data["group"]), named(failover.states, data["from"]), named(failover.states, data["to"]))
-      : `${text(data["group"])}: ${text(data["action"])}`,
-    detail: text(data["detail"]),
-    tone: data["to"] === "steady" || data["to"] === "observing" ? "ok" : data["to"] === "refused" || data["to"] === "split_brain" ? "bad" : "warn",
+      : `${text(data["group"])}: ${named(words.said.actions, data["action"])}`,
+    detail: text(data["detail"]) || text(table(data["refusal"])["detail"]) || text(table(data["failover"])["cause"]) || text(data["member"]),
+    tone: GOOD.includes(text(data["to"] ?? data["action"])) ? "ok" : BAD.includes(text(data["to"] ?? data["action"])) ? "bad" : "warn",
     href: path("failover", data["group"]),
   }),
   task: (data) => {

@@ -32,6 +32,13 @@ export const events = {
   said: {
     target: (name: string, word: string) => `${name} is ${word}`,
     breaker: (name: string, from: string, to: string) => `${name}: breaker ${from} to ${to}`,
+    actions: {
+      switched: "another member is active",
+      refused: "failover refused",
+      superseded: "a replaced member is back",
+      rejoined: "a member follows again",
+      trouble: "trouble",
+    },
     failover: (group: string, from: string, to: string) => `${group}: ${from} to ${to}`,
     check: (name: string, from: string, to: string) => `${name}: ${from} to ${to}`,
     started: (version: string) => `holdfast ${version} started`,
