@@ -90,8 +90,8 @@ wal_retrieve_retry_interval = 100ms`);
     return [...readFileSync(children, "utf8").trim().split(" "), head].filter((pid) => pid !== "").map(Number);
   }
 
-  /** Ends it as a crash does, and waits until no process of it is left. */
-  async kill() {
+  /** Ends it as a crash does; answers with the ids of its processes. */
+  signal() {
     // The head first: it would start what ends again.
     const pids = this.pids().reverse();
     for (const pid of pids) {
@@ -101,6 +101,12 @@ wal_retrieve_retry_interval = 100ms`);
         if (error.code !== "ESRCH") throw error;
       }
     }
+    return pids;
+  }
+
+  /** The same, and waits until no process of it is left. */
+  async kill() {
+    const pids = this.signal();
     // Ended, and perhaps not yet waited for by whoever is its parent.
     const alive = (pid) => existsSync(`/proc/${pid}/stat`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
     while (pids.some(alive)) await new Promise(setImmediate);
@@ -126,11 +132,14 @@ export async function pair(first, second) {
   if (root) chownSync(folder, NOBODY, NOBODY);
   const primary = new Server(folder, first, await freePort());
   const standby = new Server(folder, second, await freePort());
+  const both = [primary, standby];
   const stop = async () => {
-    await primary.kill();
-    await standby.kill();
+    for (const server of both) await server.kill();
     rmSync(folder, { recursive: true, force: true });
   };
+  // Servers outlive the process that started them: whatever ends this one ends them.
+  process.once("exit", () => both.forEach((server) => server.signal()));
+  for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(1));
   try {
     primary.run("initdb", ["-D", primary.data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"]);
     primary.settle();
