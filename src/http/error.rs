@@ -33,8 +33,8 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Seconds until another try may succeed.
     pub retry_after: Option<u64>,
-    /// The limit that was reached.
-    pub limit: Option<Limit>,
+    /// The limit that was reached; boxed, because every handler carries room for it.
+    pub limit: Option<Box<Limit>>,
 }
 
 /// How much may be asked in which time; shown in the fields of
@@ -110,7 +110,7 @@ impl Problem {
 
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
-        self.limit = Some(limit);
+        self.limit = Some(Box::new(limit));
         self
     }
 
@@ -176,7 +176,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(limit) = self.limit {
+        if let Some(limit) = &self.limit {
             limit.tell(headers, 0, self.retry_after.unwrap_or(limit.window_seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {

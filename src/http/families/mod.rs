@@ -3,6 +3,7 @@
 //! Each is a view: it adds names and shapes to what the canonical surface has, and
 //! never state or logic.
 
+pub mod admin_backup;
 pub mod admin_dashboard;
 pub mod admin_profile;
 pub mod admin_rules;
@@ -14,9 +15,8 @@ pub mod facility_failover;
 pub mod facility_metrics;
 pub mod facility_status;
 pub mod gateway;
-pub mod gateway_stats;
-pub mod admin_backup;
 pub mod gateway_admin_store;
+pub mod gateway_stats;
 pub mod object_store;
 pub mod orchestrator;
 pub mod orchestrator_metrics;

@@ -173,8 +173,8 @@ fn carried<'a>(present: &'a Present, backup: &[Alert]) -> Taken<'a> {
         present.outbox.iter().flat_map(|notice| &notice.alerts).map(|alert| alert.id.as_str()).collect();
     let wanted = |alert: &&Alert| {
         let running = alert.state.is_active();
-        !there.contains(alert.id.as_str())
-            && !(running && active.contains(alert.key.as_str()))
+        let again = running && active.contains(alert.key.as_str());
+        !(again || there.contains(alert.id.as_str()))
             && (running || owed.contains(alert.id.as_str()))
     };
     let alerts: Vec<&Alert> = present.alerts.iter().filter(wanted).collect();
@@ -311,13 +311,13 @@ pub fn finish(store: &Path, now: Timestamp) -> Result<Option<Finished>, BackupEr
 }
 
 fn keep(store: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
-    let names = (0..100).map(|attempt| timed_name(store, "replaced", now, attempt));
-    for name in names.filter(|name| !name.exists()) {
-        let kept = std::fs::rename(store, &name).and_then(|()| sync_directory(store));
-        return kept.map(|()| name).map_err(|error| BackupError::io(store, &error));
-    }
-    let reason = String::from("no name is free to keep it under");
-    Err(BackupError::File { path: store.to_owned(), reason })
+    let mut names = (0..100).map(|attempt| timed_name(store, "replaced", now, attempt));
+    let Some(name) = names.find(|name| !name.exists()) else {
+        let reason = String::from("no name is free to keep it under");
+        return Err(BackupError::File { path: store.to_owned(), reason });
+    };
+    let kept = std::fs::rename(store, &name).and_then(|()| sync_directory(store));
+    kept.map(|()| name).map_err(|error| BackupError::io(store, &error))
 }
 
 /// Takes along what the world knows; doing it twice is the same.

@@ -125,7 +125,7 @@ fn what_is_restored_elsewhere_is_the_same() {
     block(store.flush(9)).unwrap();
     let shelf = Shelf::new(here.path().join("backups"));
     let manifest = manifest(&shelf, &store);
-    assert_eq!(shelf.list().unwrap(), [manifest.clone()]);
+    assert_eq!(shelf.list().unwrap(), std::slice::from_ref(&manifest));
     let before = contents(&store);
     let looked = look(&shelf.file(&manifest.id), Some(&manifest), ON).unwrap();
     assert_eq!(looked.verdict.problems, Vec::<String>::new());
