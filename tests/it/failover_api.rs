@@ -413,15 +413,13 @@ async fn targets_that_enabling_made_go_with_their_membership_and_others_stay() {
         assert_eq!(answer.status, 200, "{answer:?}");
     };
     let targets = async || {
-        let listed = app.get("/api/v1/targets").await.json();
-        let mut names: Vec<String> = listed["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["name"].as_str().unwrap().to_owned())
-            .collect();
-        names.sort();
-        names.join(" ")
+        let mut there = Vec::new();
+        for name in ["b1", "b2", "b3", "b4", "main-db", "mine"] {
+            if app.get(&format!("/api/v1/targets/{name}/config")).await.status == 200 {
+                there.push(name);
+            }
+        }
+        there.join(" ")
     };
     enable(&["b1", "b2"]).await;
     let mine = json!({"kind": "postgres", "name": "mine", "host": "h2", "port": 5433, "database": "app", "user": "u", "password": "geheim"});

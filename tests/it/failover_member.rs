@@ -228,6 +228,22 @@ async fn a_canary_that_hangs_is_waited_for_and_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_is_fenced_and_the_look_at_it_goes_on() {
+    let server = Postgres::member("");
+    let (mut looker, mut actor) = (link(&server), link(&server));
+    see(&mut looker).await;
+    let pids = "select string_agg(pid::text, ',') from pg_stat_activity where usename = 'holdfast'";
+    let looking = server.psql(pids);
+    actor.stand_by(within(2000)).await;
+    server.psql("alter role holdfast connection limit 2");
+    fails(&mut link(&server), PLAIN, FailureClass::Configuration).await;
+    assert_eq!(act(&mut actor, MemberAction::Fence { epoch: 3 }).await, Ok(Answer::Fenced { left: 0 }));
+    server.wait_until(&format!("({pids}) = '{looking}'"));
+    assert_eq!(see(&mut looker).await.fence(), Some(3));
+    assert_eq!(server.psql(pids), looking, "on the session of before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn draining_waits_for_transactions_and_ends_the_rest_at_once() {
     let primary = Postgres::member("");
     let standby = Postgres::follower(&primary, "pg2", "");

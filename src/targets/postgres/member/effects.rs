@@ -22,8 +22,6 @@ const FULL: &str = "53300";
 /// See the module.
 pub struct Effects {
     session: Session,
-    /// The backend of the kept session, which is not to be ended with the others; 0 for none.
-    pub kept: i32,
     pub deadline: Instant,
     /// A change was sent and not refused.
     changed: bool,
@@ -38,7 +36,6 @@ impl Effects {
     /// # Errors
     /// Nothing was done.
     pub async fn begin(link: &mut MemberLink, deadline: Instant) -> Result<Self, CallError> {
-        let kept = link.kept.as_ref().map_or(0, |kept| kept.memory.pid);
         let session = match link.access.open(deadline).await {
             Ok(opened) => opened.session,
             Err(unopened) => {
@@ -55,7 +52,7 @@ impl Effects {
                 }
             }
         };
-        Ok(Self { session, kept, deadline, changed: false, waiting: None })
+        Ok(Self { session, deadline, changed: false, waiting: None })
     }
 
     pub fn version(&self) -> u32 {

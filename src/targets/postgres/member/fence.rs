@@ -65,7 +65,7 @@ async fn end_sessions(to: &mut Effects, patience: Duration) -> Result<u32, CallE
     let until = to.deadline.checked_sub(MARGIN).unwrap_or(started).max(started);
     loop {
         let now = Instant::now();
-        let row = to.change(&end_statement(to.kept, now < started + patience)).await?;
+        let row = to.change(&end_statement(now < started + patience)).await?;
         let count =
             |at: usize| row.first().and_then(|row| row.get(at)).and_then(|text| text.parse::<u32>().ok());
         let (Some(all), Some(untouchable)) = (count(0), count(1)) else {
@@ -78,15 +78,17 @@ async fn end_sessions(to: &mut Effects, patience: Duration) -> Result<u32, CallE
     }
 }
 
-/// Tells sessions to end and counts: all, those that may not be told, those that were told.
-fn end_statement(kept: i32, is_patient: bool) -> String {
+/// Tells sessions to end and counts: all, those that may not be told, those that were told. The
+/// agent's own (its look, its statistics, a canary that hangs) are no clients: ended, they would
+/// come back at once and be counted again, and the look would tell of a server that stops.
+fn end_statement(is_patient: bool) -> String {
     let who = if is_patient { "may and state = 'idle'" } else { "may" };
     format!(
-        "with me as (select rolsuper from pg_roles where rolname = current_user), them as ( \
+        "with me as (select oid, rolsuper from pg_roles where rolname = current_user), them as ( \
              select a.pid, a.state, (select rolsuper from me) or not coalesce(r.rolsuper, true) as may \
              from pg_stat_get_activity(null) a left join pg_roles r on r.oid = a.usesysid \
-             where a.backend_type = 'client backend' and a.usesysid is not null \
-             and a.pid <> pg_backend_pid() and a.pid <> {kept}) \
+             where a.backend_type = 'client backend' and a.usesysid is not null and a.pid <> pg_backend_pid() \
+             and not (a.usesysid = (select oid from me) and a.application_name = 'holdfast')) \
          select count(*), count(*) filter (where not may), \
              count(case when {who} then pg_terminate_backend(pid) end) from them"
     )

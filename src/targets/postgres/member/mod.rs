@@ -119,6 +119,21 @@ impl MemberLink {
         }
     }
 
+    /// Whether a session is kept.
+    pub const fn is_ready(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Keeps a session for the day on which the server has no room for another, if none is kept
+    /// yet. A failure is left to whoever looks; it may be given up at any point.
+    pub async fn stand_by(&mut self, deadline: Instant) {
+        if self.kept.is_none()
+            && let Ok(opened) = self.access.open(deadline).await
+        {
+            self.kept = Some(Kept { session: opened.session, memory: Memory::default() });
+        }
+    }
+
     /// Waits until the kept connection ends while nobody asks on it, and returns why; for
     /// ever while there is none. It may be given up and awaited again.
     pub async fn lost(&mut self) -> Failure {
