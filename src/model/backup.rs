@@ -130,11 +130,13 @@ pub struct TableChange {
 #[schema(as = BackupGroupChange)]
 pub struct GroupChange {
     pub group: String,
+    /// In the store now; null where it does not know the group.
+    pub now: Option<u64>,
     /// In the backup; null where it does not know the group.
     pub backup: Option<u64>,
     /// In the file beside the store; null where there is none.
     pub beside: Option<u64>,
-    /// What the group starts from: the greater one. An epoch never goes back.
+    /// What the group starts from: the greatest one. An epoch never goes back.
     pub after: u64,
 }
 

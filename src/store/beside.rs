@@ -168,7 +168,7 @@ impl Beside {
 }
 
 /// The greatest epoch that was begun.
-fn reached(durable: &Durable) -> u64 {
+pub fn reached(durable: &Durable) -> u64 {
     durable.epoch.max(durable.operation.as_ref().map_or(0, |Operation { epoch, .. }| *epoch))
 }
 

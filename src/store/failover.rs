@@ -12,6 +12,7 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::beside::reached;
 use super::fault::Fault;
 use super::record::{Raw, Record};
 use super::tables::{FAILOVER, JOURNAL};
@@ -73,6 +74,35 @@ pub fn put(
     }
     let below = next.saturating_sub(JOURNAL_ROWS as u64);
     journal.retain_in((group.as_str(), 0)..=(group.as_str(), below), |_, _| false)?;
+    Ok(())
+}
+
+/// Takes over the groups of another store, with their journals, that are not older there:
+/// what was done to servers cannot be taken back by putting back what was known before.
+pub fn carry(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault> {
+    let (groups, rows) = (from.open_table(FAILOVER)?, from.open_table(JOURNAL)?);
+    let mut kept = to.open_table(FAILOVER)?;
+    let mut journal = to.open_table(JOURNAL)?;
+    let epoch = |raw: &Raw<'_, FailoverRecord>| {
+        let durable = raw.decode().ok().and_then(|record| value::<Durable>(&record.json).ok());
+        durable.as_ref().map(reached)
+    };
+    for row in groups.iter()? {
+        let (name, present) = row?;
+        let name = name.value();
+        let there = kept.get(name)?.and_then(|there| epoch(&there.value()));
+        // One that cannot be read is of an unknown epoch: it is taken over, and the group waits.
+        if there.is_some_and(|there| epoch(&present.value()).is_some_and(|present| there > present)) {
+            continue;
+        }
+        kept.insert(name, present.value())?;
+        let own = (name, 0)..=(name, u64::MAX);
+        journal.retain_in(own.clone(), |_, _| false)?;
+        for row in rows.range(own)? {
+            let (key, entry) = row?;
+            journal.insert(key.value(), entry.value())?;
+        }
+    }
     Ok(())
 }
 

@@ -22,6 +22,11 @@ async fn post(app: &TestApp, path: &str, body: &Value) -> Answer {
     app.ask_as_admin(Ask::post(path, JSON, body.to_string())).await
 }
 
+/// The data directory.
+fn folder_of(app: &TestApp) -> &Path {
+    app.socket.parent().unwrap()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -58,7 +63,7 @@ async fn a_backup_is_made_shown_verified_and_removed() {
     assert_eq!(verdict["rows"], manifest["rows"]);
 
     // One flipped byte.
-    let path = app.directory.path().join("backups").join(manifest["file"].as_str().unwrap());
+    let path = folder_of(&app).join("backups").join(manifest["file"].as_str().unwrap());
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
@@ -86,7 +91,7 @@ async fn a_backup_is_made_shown_verified_and_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_leads_nowhere_else() {
     let app = TestApp::start().await;
-    std::fs::create_dir_all(app.directory.path().join("backups")).unwrap();
+    std::fs::create_dir_all(folder_of(&app).join("backups")).unwrap();
     for id in [
         "..%2Fholdfast",
         "..%2f..%2f..%2fetc%2fpasswd",
@@ -130,7 +135,7 @@ async fn a_dry_run_changes_nothing_and_a_restore_is_staged() {
     let tokens =
         dry["plan"]["tables"].as_array().unwrap().iter().find(|one| one["table"] == "tokens-1").unwrap();
     assert_eq!(tokens["now"].as_u64(), tokens["backup"].as_u64().map(|rows| rows + 1));
-    let staged = app.directory.path().join("holdfast.redb.restore");
+    let staged = folder_of(&app).join("holdfast.redb.restore");
     assert!(!staged.exists() && !*app.restart.borrow());
     assert_eq!(post(&app, &path, &json!({"dry": true})).await.status, 400);
 
@@ -163,8 +168,8 @@ async fn a_schedule_is_kept_and_told() {
     );
 
     // The folder is gone, a file is in its place: it fails, is told, and tried again later.
-    let folder = app.directory.path().join("backups");
-    std::fs::rename(&folder, app.directory.path().join("aside")).unwrap();
+    let folder = folder_of(&app).join("backups");
+    std::fs::rename(&folder, folder_of(&app).join("aside")).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
     app.clock.advance(Duration::from_secs(3 * 3600));
     backups.tick().await;
@@ -306,9 +311,9 @@ fn a_backup_made_under_load_opens_in_a_second_directory() {
     );
 
     // Alerts, rules and samples are written all the time while it is made.
+    let stop = std::sync::atomic::AtomicBool::new(false);
     let manifest = std::thread::scope(|scope| {
-        let (stop, agent) = (std::sync::atomic::AtomicBool::new(false), &agent);
-        let stop = &stop;
+        let (stop, agent) = (&stop, &agent);
         scope.spawn(move || {
             for number in 0.. {
                 let body = json!({"severity": "low", "source": "load", "title": format!("t{number}"), "message": "m", "expires_in": "1m"});

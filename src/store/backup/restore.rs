@@ -7,8 +7,8 @@
 //! Each arrow is one rename, so a crash leaves the old store, or the new one waiting, or
 //! the new one in place; a start goes on from any of these. The old file is kept. What
 //! others know cannot be taken back: event numbers go on, what channels were told and are
-//! owed is the present store's, alerts that are active now stay, and the epochs of failover
-//! groups come from the file beside the store where that is newer (`beside.rs`). The copy
+//! owed is the present store's, alerts that are active now stay, and failover groups keep
+//! their state; where there is no store, the file beside it has the epochs (`beside.rs`). The copy
 //! gets an id of its own, because the tail of the store that it replaces is not its tail.
 //! One would get it wrong by renaming over the store: a backup of the wrong day would then
 //! be the only one left.
@@ -34,6 +34,7 @@ use crate::model::backup::{Carried, GroupChange, Plan, TableChange};
 use crate::model::failover::durable::Durable;
 use crate::model::notice::{Notice, Telling};
 use crate::store::alerts::AlertRecord;
+use crate::store::beside::reached;
 use crate::store::change::put_audit;
 use crate::store::fault::Fault;
 use crate::store::file::{sync_directory, timed_name};
@@ -42,7 +43,7 @@ use crate::store::record::Raw;
 use crate::store::tables::{
     self, ALERTS, AUDIT, META, META_CLEAN, META_EVENT_CEILING, META_STORE_ID, OUTBOX, TELLINGS,
 };
-use crate::store::{DeliveryFilter, Store, alerts, newer, notices};
+use crate::store::{DeliveryFilter, Store, alerts, failover, newer, notices};
 
 const CACHE: usize = 4 << 20;
 const CHUNK: usize = 256 << 10;
@@ -58,6 +59,8 @@ pub struct Present {
     /// Ids of messages that left the outbox.
     done: BTreeSet<String>,
     tellings: Vec<Telling>,
+    /// Epochs of failover groups; that of one that cannot be read is not known.
+    groups: BTreeMap<Name, Option<u64>>,
     ceiling: u64,
 }
 
@@ -78,6 +81,10 @@ impl Present {
             outbox: notices::outbox(tx)?,
             done: logged.into_iter().map(|notice| notice.id).collect(),
             tellings: notices::tellings(tx)?,
+            groups: failover::read(tx)?
+                .into_iter()
+                .map(|(name, stored)| (name, stored.ok().as_ref().map(reached)))
+                .collect(),
             ceiling: number(META_EVENT_CEILING)?,
         })
     }
@@ -123,15 +130,18 @@ pub fn plan(looked: &Looked, present: Option<&Present>, beside: &BTreeMap<Name, 
         now: now.map(|rows| rows.get(name).copied().unwrap_or(0)),
         backup: looked.verdict.rows.get(name).copied().unwrap_or(0),
     });
-    let groups: BTreeSet<&Name> = looked.groups.keys().chain(beside.keys()).collect();
+    let known = present.into_iter().flat_map(|present| present.groups.keys());
+    let groups: BTreeSet<&Name> = looked.groups.keys().chain(beside.keys()).chain(known).collect();
     let groups = groups.into_iter().map(|name| {
         let stored = looked.groups.get(name).and_then(|stored| stored.as_ref().ok());
         let beside = beside.get(name);
+        let now = present.and_then(|present| present.groups.get(name).copied().flatten());
         GroupChange {
             group: name.to_string(),
-            backup: stored.map(|durable| durable.epoch),
+            now,
+            backup: stored.map(reached),
             beside: beside.map(|durable| durable.epoch),
-            after: newer(stored.cloned(), beside.cloned()).epoch,
+            after: reached(&newer(stored.cloned(), beside.cloned())).max(now.unwrap_or(0)),
         }
     });
     let carried = present.map(|present| carried(present, &looked.alerts));
@@ -322,15 +332,15 @@ fn keep(store: &Path, now: Timestamp) -> Result<PathBuf, BackupError> {
 
 /// Takes along what the world knows; doing it twice is the same.
 fn carry(store: &Path, staged: &Path) -> Result<Carried, Fault> {
-    let present = {
-        let db = open(store)?;
-        Present::of(&db.begin_read()?)?
-    };
+    let old = open(store)?;
+    let old = old.begin_read()?;
+    let present = Present::of(&old)?;
     let db = open(staged)?;
     let backup = alerts::read(&db.begin_read()?)?;
     let taken = carried(&present, &backup);
     let tx = db.begin_write()?;
     put(&tx, &taken)?;
+    failover::carry(&old, &tx)?;
     // What was delivered since the backup is not sent again.
     tx.open_table(OUTBOX)?.retain(|id, _| !present.done.contains(id))?;
     let mut meta = tx.open_table(META)?;

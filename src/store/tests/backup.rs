@@ -449,13 +449,21 @@ fn an_epoch_never_goes_back() {
     block(store.close(9)).unwrap();
     let looked = look(&shelf.file(&made.id), Some(&made), ON).unwrap();
     let beside = [(main.clone(), files.read(&main).unwrap().unwrap())].into();
-    let plan = restore::plan(&looked, None, &beside);
-    let group = &plan.groups[0];
-    assert_eq!((group.backup, group.beside, group.after), (Some(3), Some(7), 7));
-    restore::stage(&shelf.file(&made.id), &made.sha256, &options.path, &audit("x")).unwrap();
-    restore::finish(&options.path, clock.now()).unwrap().unwrap();
-    let (restored, _) = open(&options, &clock);
-    let stored = restored.failover().unwrap().remove(&main).unwrap().unwrap();
+    let present = Present::at(&options.path).unwrap();
+    for (present, now) in [(present.as_ref(), Some(7)), (None, None)] {
+        let plan = restore::plan(&looked, present, &beside);
+        let group = &plan.groups[0];
+        assert_eq!((group.now, group.backup, group.beside, group.after), (now, Some(3), Some(7), 7));
+    }
+    let after = |clock: &Arc<ManualClock>| {
+        restore::stage(&shelf.file(&made.id), &made.sha256, &options.path, &audit("x")).unwrap();
+        restore::finish(&options.path, clock.now()).unwrap().unwrap();
+        let (restored, _) = open(&options, clock);
+        restored.failover().unwrap().remove(&main).unwrap().unwrap()
+    };
+    assert_eq!(after(&clock).epoch, 7, "the present store's");
+    std::fs::remove_file(&options.path).unwrap();
+    let stored = after(&clock);
     assert_eq!(stored.epoch, 3);
     assert_eq!(crate::store::newer(Some(stored), files.read(&main).unwrap()).epoch, 7);
 }
