@@ -46,6 +46,8 @@ impl Scope {
 /// A set of scopes with a name, for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+// Members of a failover group have a `Role`, too, and one document holds both.
+#[schema(as = AccessRole)]
 pub enum Role {
     /// Sees everything but tokens, users and the audit log.
     Viewer,

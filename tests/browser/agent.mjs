@@ -138,6 +138,30 @@ export async function agent({ base, token, check, axe, shots }) {
     await page.getByText(/This is more than the room/).waitFor();
   });
 
+  await check("settings: a change from two sides is told, and meant the second time", {}, async (page, seen) => {
+    seen.allow(/status of 4(0[14]|12)/);
+    await signIn(page);
+    await page.goto(`${base}/ui/settings?tab=quiet`);
+    await page.getByRole("textbox", { name: "From" }).fill("21:00");
+    await page.getByRole("textbox", { name: "To" }).fill("06:00");
+    const { headers } = await ask("/api/v1/config");
+    const patched = await fetch(`${base}/api/v1/config`, {
+      method: "PATCH",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/merge-patch+json", "if-match": headers.get("etag") },
+      body: JSON.stringify({ log: { level: "warn" } }),
+    });
+    assert.equal(patched.status, 200);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(/the configuration changed since/).waitFor();
+    await page.locator("main form").getByRole("button", { name: "Save" }).click();
+    await page.getByText("On, from 21:00 to 06:00.").waitFor();
+    await page.getByRole("button", { name: "Switch off" }).click();
+    await page.getByText(/^Off:/).waitFor();
+    await page.goto(`${base}/ui/settings?tab=drift`);
+    await page.getByRole("button", { name: "Take back log.level" }).click();
+    await page.locator('[data-key="log.level"]').waitFor({ state: "detached" });
+  });
+
   await check("quiet hours and routes: set, seen, ended", {}, async (page, seen) => {
     seen.allow(/status of 40[14]/);
     await signIn(page);
@@ -256,6 +280,19 @@ export async function agent({ base, token, check, axe, shots }) {
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByRole("status").getByText(/"items"/).waitFor();
     await axe(page);
+  });
+
+  await check("a page whose script does not come says so", {}, async (page, seen) => {
+    seen.allow(/ERR_FAILED/);
+    await page.goto(`${base}/ui/`);
+    await page.locator("[data-live=live]").waitFor();
+    await page.route("**/ui/assets/*", (route) => route.abort());
+    await page.getByRole("link", { name: "Guide" }).click();
+    await page.getByRole("alert").waitFor();
+    await axe(page);
+    await page.unroute("**/ui/assets/*");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("heading", { name: "Getting started" }).waitFor();
   });
 
   await check("guide: every page, by its links", {}, async (page) => {

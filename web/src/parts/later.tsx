@@ -27,11 +27,15 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
       );
     }, []);
     if (here.value && View) return <View {...props} />;
-    if (problem.value) return <ProblemCard error={problem.value} retry={() => location.reload()} what={parts.notLoaded(parts.thisPage)} />;
     return (
-      <div class="card skeleton" aria-busy="true">
-        <span class="visually-hidden">{parts.loading}</span>
-      </div>
+      <>
+        <h1 class="visually-hidden">{problem.value ? parts.thisPage : parts.loading}</h1>
+        {problem.value ? (
+          <ProblemCard error={problem.value} retry={() => location.reload()} what={parts.notLoaded(parts.thisPage)} />
+        ) : (
+          <div class="card skeleton" aria-busy="true" />
+        )}
+      </>
     );
   };
 }

@@ -2,12 +2,16 @@
 
 import { useRef } from "preact/hooks";
 
+import { Problem } from "../../data/api";
 import { applyPatch, loadConfig, patchOf, type Config } from "../../data/config";
 import { changes } from "../../data/live";
 import { usePolled, type Resource } from "../../data/poll";
 import type { Json } from "../../data/toml";
 import { useAction, type Action } from "../../parts/action";
 import { settings as words } from "../../text";
+
+/** Somebody else changed it meanwhile. */
+const STALE = 412;
 
 export function useConfig(): Resource<Config> {
   return usePolled(loadConfig, 30_000, changes);
@@ -17,13 +21,21 @@ export function useConfig(): Resource<Config> {
 export type Apply = Action<[values: Readonly<Record<string, Json>>]>;
 
 /**
- * `since` is what a person saw when they began: what is polled meanwhile must not make
- * their change look newer than it is.
+ * The ETag is that of what a person saw when they began: what is polled meanwhile must not
+ * make their change look newer than it is.
  */
 export function useApply(config: Resource<Config>, done?: () => void): Apply {
-  const etag = useRef(config.value.peek()?.etag ?? "");
+  const etag = useRef(config.value.peek()?.etag);
   return useAction(async (values) => {
-    const applied = await applyPatch(etag.current, patchOf(values));
+    const from = etag.current ?? config.value.peek()?.etag ?? "";
+    const applied = await applyPatch(from, patchOf(values)).catch((error: unknown) => {
+      if (error instanceof Problem && error.status === STALE) {
+        // They were told; whoever then saves once more means it, from what is in force by then.
+        etag.current = undefined;
+        config.retry();
+      }
+      throw error;
+    });
     etag.current = applied.etag;
     config.retry();
     done?.();
