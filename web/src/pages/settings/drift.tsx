@@ -25,7 +25,7 @@ const overruled = (one: Drift) => one.origin.source !== "runtime";
 
 function columnsOf(apply: Apply, rows: readonly Drift[]): Column<Drift>[] {
   return [
-    { id: "key", title: words.driftColumns.key, head: true, sort: (one) => one.key, cell: (one) => <code class="strong">{one.key}</code> },
+    { id: "key", title: words.driftColumns.key, head: true, sort: (one) => one.key, cell: (one) => <code class="strong key">{one.key}</code> },
     side("file"),
     side("runtime"),
     // Said only where a variable or a flag stands above both.
