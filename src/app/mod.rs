@@ -14,7 +14,9 @@ mod bind;
 mod directory;
 mod log_file;
 mod logging;
+mod opening;
 mod prepare;
+mod signals;
 
 pub use prepare::{FirstUser, Prepared, prepare};
 
@@ -24,11 +26,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::bind::{Bound, bind, open_tls};
 pub use self::directory::Directory;
+use self::opening::report_opening;
+use self::signals::Signals;
 use crate::base::secret::Secret;
 use crate::base::time::{Clock, SystemClock};
 use crate::channels;
@@ -57,7 +60,7 @@ use crate::runtime::bus::Bus;
 use crate::runtime::server_tls::{ServerTls, ServerTlsError};
 use crate::runtime::supervisor::{Phase, Policy, Supervisor};
 use crate::store::backup::{BackupError, restore};
-use crate::store::{OpenReport, Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::targets;
 
 /// Events that a listener may resume from.
@@ -550,33 +553,6 @@ impl Agent {
     }
 }
 
-/// What the process may be told.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, AppError> {
-        let on =
-            |kind| signal(kind).map_err(|error| AppError::Failed(format!("cannot hear signals: {error}")));
-        Ok(Self {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        })
-    }
-
-    /// SIGINT or SIGTERM.
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 const BUILD: BuildInfo = BuildInfo {
     commit: env!("HOLDFAST_COMMIT"),
     target: env!("HOLDFAST_TARGET"),
@@ -597,22 +573,6 @@ fn store_options(directory: &Directory, storage: &Storage) -> StoreOptions {
             "off" => Some(None),
             directory => Some(Some(PathBuf::from(directory))),
         },
-    }
-}
-
-fn report_opening(report: &OpenReport) {
-    if let Some(path) = &report.moved_aside {
-        tracing::error!(path = %path.display(), "the store was damaged: it was moved aside, a new one was begun");
-    }
-    if !report.clean {
-        let repaired_ms = report.repaired_in.as_millis() as u64;
-        tracing::warn!(repaired_ms, samples = report.recovered_samples, "the last run ended uncleanly");
-    }
-    match &report.tail {
-        Some(path) => {
-            tracing::info!(path = %path.display(), "unflushed samples are mirrored in memory-backed storage")
-        }
-        None => tracing::warn!("no memory-backed storage: a crash loses the samples of one flush interval"),
     }
 }
 
