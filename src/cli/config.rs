@@ -17,7 +17,7 @@ use super::output::{Table, note, print, print_json, text_of};
 use super::surroundings::Surroundings;
 use crate::config::load::{Loaded, Sources, load, load_text};
 use crate::config::overlay::Overlay;
-use crate::config::tree::Step;
+use crate::config::tree::{Key, Step};
 use crate::config::view;
 
 /// Every option with its default and a comment.
@@ -134,16 +134,18 @@ fn import(file: &Path, apply: bool, global: &Global, surroundings: &Surroundings
 /// What a file says as a change of the configuration: lists of tables by their names.
 fn patch_of(loaded: &Loaded) -> Value {
     let mut patch = Value::Object(Map::new());
+    let mut said: Vec<Key> = Vec::new();
+    loaded.file.leaves(&mut |key, _| said.push(key.clone()));
     loaded.file.leaves(&mut |key, leaf| {
         let is_name =
             key.0.len() > 1 && matches!(key.0[key.0.len() - 2], Step::Item(_)) && key.last() == "name";
-        let steps = if is_name { &key.0[..key.0.len() - 1] } else { &key.0[..] };
-        let place = steps.iter().fold(&mut patch, |at, step| &mut at[step.text()]);
-        if !is_name {
-            *place = leaf.value.clone();
-        } else if place.is_null() {
-            *place = Value::Object(Map::new());
+        // What has other keys is made by them; a name that the file holds is not to be set.
+        let above = Key(key.0[..key.0.len().saturating_sub(1)].to_vec());
+        if is_name && said.iter().any(|other| other != key && other.is_within(&above)) {
+            return;
         }
+        let place = key.0.iter().fold(&mut patch, |at, step| &mut at[step.text()]);
+        *place = leaf.value.clone();
     });
     patch
 }

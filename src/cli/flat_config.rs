@@ -258,14 +258,20 @@ fn put(sections: &mut Map<String, Value>, heading: &str, keys: Vec<(String, Valu
     let is_list = heading.starts_with("[[");
     let mut keys: Map<String, Value> = keys.into_iter().collect();
     let mut path: Vec<String> = heading.trim_matches(['[', ']']).split('.').map(str::to_owned).collect();
-    if is_list && let Some(Value::String(name)) = keys.remove("name") {
-        path.push(name);
-    }
+    let name = match keys.remove("name") {
+        Some(Value::String(name)) if is_list => Some(name),
+        _ => None,
+    };
+    path.extend(name.clone());
     let mut at = sections;
     for step in path {
         let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(next) = next else { return };
         at = next;
+    }
+    if keys.is_empty() {
+        // A table that says nothing else is made by its name.
+        at.extend(name.map(|name| (String::from("name"), Value::from(name))));
     }
     at.extend(keys);
 }
@@ -343,6 +349,7 @@ mod tests {
         assert_eq!(serde_json::to_value(&own.levels).unwrap(), json!({"medium": 5000.0}));
         assert_eq!(own.hold.unwrap().to_string(), "5m");
         assert_eq!((rule("queue").enabled, rule("resource_usage").enabled), (Some(false), None));
+        assert_eq!(imported.sections["channel"]["console"]["console"], json!({"name": "console"}));
         let patch = &imported.sections["rule"]["queue"];
         assert_eq!((&patch["levels"], patch.get("name")), (&json!({"emergency": 7.0}), None));
     }

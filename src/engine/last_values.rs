@@ -74,7 +74,8 @@ impl Figures {
             figures.count += 1;
             sum += value;
         }
-        figures.average = sum / figures.count as f64;
+        // A sum of equal values may round beyond them.
+        figures.average = (sum / figures.count as f64).clamp(figures.min, figures.max);
         Some(figures)
     }
 }

@@ -225,7 +225,8 @@ async fn the_store_is_looked_after() {
     assert!(bytes("gained_bytes") > 0, "{cut}");
 
     let stats = app.ask_as_admin(Ask::get("/admin/database/stats")).await.json();
-    assert_eq!(stats["store"]["file_bytes"].as_u64(), Some(bytes("after_bytes")));
+    // Rows were written since.
+    assert!(stats["store"]["file_bytes"].as_u64() >= Some(bytes("after_bytes")), "{stats}");
     assert_eq!(stats["postgres"], json!([]));
 }
 

@@ -198,7 +198,7 @@ async fn a_restart_costs_clients_that_connect_meanwhile_a_wait_and_no_error() {
 
 /// Nothing speaks of a smart shutdown until somebody new comes, and who comes encrypted is
 /// told of it out of our sight: by the server's own words, which say to try again, and
-/// not by an end without a word. Whoever comes after that waits.
+/// not by an end without a word. Once somebody came in the clear all wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_encrypted_client_of_a_smart_shutdown_is_told_of_it_and_the_next_wait() {
     let server = Postgres::prepared("");
@@ -213,7 +213,11 @@ async fn the_first_encrypted_client_of_a_smart_shutdown_is_told_of_it_and_the_ne
     assert!(said.ends_with("FATAL:  the database system is shutting down"), "{said}");
     assert_eq!(running.proxy.counters().parked, 0);
 
-    let clients = connecting(running.port, &["require", "prefer", "disable"]);
+    let mut clients = connecting(running.port, &["disable"]);
+    running.until_parked(1).await;
+    for sslmode in ["require", "prefer"] {
+        clients.spawn(psql(running.port, sslmode, "select 'served'"));
+    }
     running.until_parked(3).await;
     assert_eq!(last.query_one("select 1", &[]).await.unwrap().get::<_, i32>(0), 1, "it is left in peace");
     drop(last);

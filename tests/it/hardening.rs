@@ -22,6 +22,8 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+const CLOSE: &[u8] = b"Connection: close";
+
 /// Sends `bytes` as they are and reads until the end of the connection.
 async fn raw(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
     let bytes = bytes.into();
@@ -29,7 +31,10 @@ async fn raw(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
         let mut stream = connect(address);
         // The agent may have refused the beginning of it already.
         let _ = stream.write_all(&bytes);
-        let _ = stream.shutdown(Shutdown::Write);
+        // Who says that nothing follows waits for the answer; else it would count as gone.
+        if !bytes.windows(CLOSE.len()).any(|part| part == CLOSE) {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()

@@ -184,8 +184,7 @@ fn carried<'a>(present: &'a Present, backup: &[Alert]) -> Taken<'a> {
     let wanted = |alert: &&Alert| {
         let running = alert.state.is_active();
         let again = running && active.contains(alert.key.as_str());
-        !(again || there.contains(alert.id.as_str()))
-            && (running || owed.contains(alert.id.as_str()))
+        !(again || there.contains(alert.id.as_str())) && (running || owed.contains(alert.id.as_str()))
     };
     let alerts: Vec<&Alert> = present.alerts.iter().filter(wanted).collect();
     let known = |id: &str| there.contains(id) || alerts.iter().any(|alert| alert.id == id);
