@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use holdfast::base::time::{Clock as _, ManualClock, Timestamp};
 use holdfast::model::access::AuditEntry;
 use holdfast::model::frame::Frame;
-use holdfast::store::backup::{Shelf, look, restore};
+use holdfast::store::backup::{Looked, Shelf, look, restore};
 use holdfast::store::{Store, StoreOptions};
 
 const START: i64 = 1_795_165_200_000;
@@ -84,7 +84,8 @@ fn main() {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
     step("copied", |()| length(&draft.path), || drop(store.copy_to(&draft.path, on).unwrap()));
     let (_, sha256) = step("digest", |(bytes, _)| *bytes, || draft.digest(on).unwrap());
-    let looked = step("read whole", |looked| looked.verdict.bytes, || look(&draft.path, None, on).unwrap());
+    let looked =
+        step("read whole", |looked: &Looked| looked.verdict.bytes, || look(&draft.path, None, on).unwrap());
     assert!(looked.verdict.valid, "{:?}", looked.verdict.problems);
     let text = String::new;
     let audit = AuditEntry { at: clock.now(), who: text(), action: text(), object: text(), detail: text() };

@@ -238,7 +238,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
             let open = |number: usize| {
                 let mut stream = connect(address);
                 // A head that never ends, on every second one.
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: loc");
                 }
                 stream
