@@ -236,3 +236,26 @@ fn independent_databases_are_switched_between() {
     assert_eq!(cluster.active(), "pg2");
     assert_eq!(member(&cluster.group(), "pg1")["fenced"], json!(false));
 }
+
+/// A primary that dies while it writes one great record has sent a piece of it. The one that
+/// takes over drops the piece, and its sister with the same piece follows without a rejoin.
+#[test]
+fn a_standby_with_a_piece_of_a_record_follows_the_new_primary() {
+    let mut cluster = Cluster::start(&Wanted { standbys: 2, sync: true, group: EAGER });
+    let great = "select pg_logical_emit_message(false, 'great', repeat('x', 500000000))";
+    let mut client = cluster.node("pg1").server.psql_in_background(great);
+    let piece = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) > 20000000";
+    for name in ["pg2", "pg3"] {
+        cluster.node(name).server.wait_until(piece);
+    }
+    cluster.node("pg1").server.kill_all();
+    let _ = client.wait();
+    cluster.wait("another takes over", Duration::from_secs(10), |group| {
+        group["active"].as_str().is_some_and(|name| name != "pg1")
+    });
+    let group = cluster.wait_attached(1);
+    for name in ["pg2", "pg3"] {
+        assert_eq!(member(&group, name)["needs_rejoin"], json!(false), "{group:#}");
+        assert_eq!(member(&group, name)["timeline"], json!(2), "{group:#}");
+    }
+}

@@ -103,6 +103,8 @@ pub struct Node {
     pub history: Vec<Fork>,
     pub standby: bool,
     pub replayed: usize,
+    /// Bytes received of a record whose end never came.
+    pub torn: u64,
     /// `primary_conninfo`: whom it follows.
     pub follows: Option<Host>,
     pub sync_names: String,
@@ -138,6 +140,7 @@ impl Node {
             history: Vec::new(),
             standby: false,
             replayed: 0,
+            torn: 0,
             follows: None,
             sync_names: String::new(),
             sync: None,
@@ -169,6 +172,11 @@ impl Node {
 
     pub fn lsn(&self) -> Lsn {
         Lsn(self.end())
+    }
+
+    /// How far the log goes that it has, with the beginning of a record.
+    pub fn received(&self) -> Lsn {
+        Lsn(self.end() + self.torn)
     }
 
     pub fn append(&mut self, unique: u64, id: u32, bytes: u64) {

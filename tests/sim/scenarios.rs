@@ -25,6 +25,7 @@ pub fn calm() -> Setup {
         retry: 100 * MS,
         receiver_timeout: 60 * SECOND,
         eager_history: true,
+        torn: false,
     }
 }
 
@@ -75,6 +76,25 @@ fn a_killed_primary_is_replaced_within_half_a_second() {
         world.holds(bound.is_some(), "the loss is bounded");
         world.settle(60 * SECOND);
         world.holds(world.routed_to() == Some(1), "nothing goes back by itself");
+    }
+}
+
+/// A primary whose disk is full, or that is killed, ends within a record. The one that is
+/// promoted drops the piece, and its sister that holds the same piece follows it.
+#[test]
+fn a_piece_of_a_record_is_no_history_of_its_own() {
+    for setup in [calm(), synchronous()] {
+        let mut world = started(Setup { torn: true, ..setup });
+        world.fault(Fault::Kill(0));
+        let outage = world.outage(0, 5 * SECOND);
+        world.holds(outage.is_some_and(|outage| outage < 500 * MS), &format!("{outage:?}"));
+        world.run_for(5 * SECOND);
+        let to = world.routed_to().expect("a route");
+        let other = 3 - to;
+        let follows = world.nodes[other].receiver.is_some_and(|receiver| receiver.from == to);
+        world.holds(follows, "the other standby follows without a rejoin");
+        let core = world.agent.core.as_ref().expect("the agent runs");
+        world.holds(!core.needs_rejoin(&world.members[other]), "it lacks nothing");
     }
 }
 

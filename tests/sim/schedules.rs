@@ -45,6 +45,7 @@ pub fn setup(random: &mut Random) -> Setup {
         retry: random.pick(&[100, 100, 1000, 5000]) * MS,
         receiver_timeout: random.pick(&[3, 60]) * SECOND,
         eager_history: random.chance(50),
+        torn: false,
     }
 }
 
@@ -167,8 +168,17 @@ fn command(random: &mut Random, servers: usize) -> Command {
 
 /// One schedule; the broken promise, if there is one.
 pub fn run(seed: u64, traced: bool) -> (World, Option<String>) {
+    run_with(seed, traced, false)
+}
+
+/// The same with primaries that die within a record.
+fn run_torn(seed: u64, traced: bool) -> (World, Option<String>) {
+    run_with(seed, traced, true)
+}
+
+fn run_with(seed: u64, traced: bool, torn: bool) -> (World, Option<String>) {
     let mut random = Random::new(seed);
-    let setup = setup(&mut random);
+    let setup = Setup { torn, ..setup(&mut random) };
     let plan = plan(&mut random, &setup);
     let mut world = World::new(seed, setup, traced);
     if random.chance(40) {
@@ -279,6 +289,11 @@ fn random_schedules_keep_every_promise() {
 #[test]
 fn random_schedules_of_synchronous_groups_lose_nothing() {
     all(run_synchronous, 50);
+}
+
+#[test]
+fn random_schedules_with_torn_logs_keep_every_promise() {
+    all(run_torn, 50);
 }
 
 /// Each of these broke a promise once.

@@ -11,7 +11,7 @@ pub fn facts(world: &World, host: Host, history: bool) -> Facts {
     let node = &world.nodes[host];
     let standing = if node.standby {
         Standing::Standby {
-            received: node.lsn(),
+            received: node.received(),
             replayed: Lsn(node.end_of(node.replayed)),
             streaming: node.receiver.is_some_and(|receiver| receiver.streaming),
             receiver: node.receiver.is_some(),
@@ -68,6 +68,7 @@ impl World {
         node.incarnation += 1;
         node.end_sessions();
         node.waiters.clear();
+        node.torn = 0;
         node.promoting = false;
         node.replay_waits.clear();
         self.note(|w| format!("{} ended ({class:?}, {to:?})", w.names[host]));
@@ -150,6 +151,8 @@ impl World {
         self.unique += 1;
         let connection = self.unique;
         let node = &mut self.nodes[host];
+        // The stream begins with the whole record.
+        node.torn = 0;
         node.timeline = timeline;
         node.history = history;
         let sent = node.log.len();
@@ -272,10 +275,22 @@ impl World {
 
     pub fn receiver_end(&mut self, host: Host, connection: u64) {
         let node = &mut self.nodes[host];
-        if node.receiver.is_some_and(|there| there.connection == connection) {
+        if let Some(receiver) = node.receiver.filter(|there| there.connection == connection) {
             node.receiver = None;
+            self.tear(host, receiver.from);
             self.note(|w| format!("{} lost its primary", w.names[host]));
         }
+    }
+
+    /// A primary that dies while it writes a great record has sent the beginning of it.
+    fn tear(&mut self, host: Host, from: Host) {
+        if !self.setup.torn || self.nodes[from].is_up() {
+            return;
+        }
+        let have = self.nodes[host].log.len();
+        let next = self.nodes[from].log.get(have).map_or(1 << 20, |next| next.end - self.nodes[host].end());
+        self.nodes[host].torn = self.random.below(next);
+        self.note(|w| format!("{} has {} bytes of a torn record", w.names[host], w.nodes[host].torn));
     }
 
     pub fn sender_end(&mut self, host: Host, connection: u64) {
@@ -324,6 +339,7 @@ impl World {
         }
         node.promoting = false;
         node.standby = false;
+        node.torn = 0;
         let fork = Fork { timeline: node.timeline, at: node.lsn() };
         node.history.push(fork);
         node.timeline += 1;
@@ -400,7 +416,7 @@ impl World {
         self.follow(host, None);
         let node = &self.nodes[host];
         let replayed = Lsn(node.end_of(node.replayed));
-        Ok(Answer::Cut { timeline: node.timeline, received: node.lsn(), replayed })
+        Ok(Answer::Cut { timeline: node.timeline, received: node.received(), replayed })
     }
 
     fn obey_promote(&mut self, host: Host, call: u64) {

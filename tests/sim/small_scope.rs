@@ -66,6 +66,7 @@ fn setup(sync: bool, serial: bool) -> Setup {
         retry: 100 * MS,
         receiver_timeout: 60 * SECOND,
         eager_history: true,
+        torn: false,
     }
 }
 

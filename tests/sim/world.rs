@@ -102,6 +102,8 @@ pub struct Setup {
     pub receiver_timeout: Time,
     /// The history of a server is in its first look.
     pub eager_history: bool,
+    /// The log of a standby ends within a record when its primary died.
+    pub torn: bool,
 }
 
 pub struct World {

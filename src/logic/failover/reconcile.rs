@@ -27,7 +27,6 @@ use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::failover::durable::{CutMemory, FenceMemory, Head};
 use crate::model::failover::group::Mode;
-use crate::model::failover::lsn::Lsn;
 use crate::model::failover::sighting::{Facts, Standing};
 
 /// Between two equal calls to a member.
@@ -347,7 +346,12 @@ impl Core {
         false
     }
 
-    /// Its log has what the head's has not: only pg_rewind or a new copy brings it back.
+    /// It carried out what the head has not: only pg_rewind or a new copy brings it back.
+    ///
+    /// What a standby received and did not replay is no such thing. It ends within a record
+    /// when the primary died while writing one, and a promotion drops that piece: the
+    /// timeline forks before it. Told to follow, the standby drops its piece, too. Whole
+    /// records beyond the fork are replayed first, and then this says so.
     pub fn needs_rejoin(&self, member: &Name) -> bool {
         let Some(head) = &self.durable.head else { return false };
         if head.member == *member || self.is_switch() {
@@ -355,17 +359,11 @@ impl Core {
         }
         let superseded = self.durable.members.get(member).is_some_and(|memory| memory.superseded.is_some());
         let Some(facts) = self.watches.get(member).and_then(Watch::last_facts) else { return superseded };
-        if facts.is_primary() {
-            return superseded;
-        }
+        let Standing::Standby { replayed, .. } = facts.standing else { return superseded };
         if facts.system_id != head.system_id {
             return false;
         }
-        let beyond = |fork: Lsn| facts.lsn() > fork;
-        match head.forked {
-            Some(fork) => fork.timeline == facts.timeline && beyond(fork.at),
-            None => false,
-        }
+        head.forked.is_some_and(|fork| fork.timeline == facts.timeline && replayed > fork.at)
     }
 
     fn call_hook(&mut self, member: &Name, now: Monotonic, out: &mut Vec<Effect>) {
