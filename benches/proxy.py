@@ -175,7 +175,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", help="the bench program: it takes a listening and a target address")
+    parser.add_argument("program", type=os.path.abspath, help="the bench program: it takes a listening and a target address")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--clients", type=int, default=16)
