@@ -495,6 +495,11 @@ async fn what_the_check_prints_makes_its_findings_vanish() {
     primary.stop("fast");
     primary.start();
     assert_eq!(codes(&primary, "pg1", &peers).await, [] as [&str; 0]);
+    // A fence is the agent's own: nobody is told to lift it.
+    primary.psql("alter system set synchronous_standby_names = 'holdfast_fence_e2'");
+    primary.psql("select pg_reload_conf()");
+    primary.wait_until("select current_setting('synchronous_standby_names') = 'holdfast_fence_e2'");
+    assert_eq!(codes(&primary, "pg1", &peers).await, [] as [&str; 0]);
     primary.psql("alter system set synchronous_standby_names = ''");
     primary.psql("select pg_reload_conf()");
 

@@ -130,7 +130,7 @@ impl Facts {
 
     /// The epoch of our fence on it, see [`fence_name`].
     pub fn fence(&self) -> Option<u64> {
-        self.sync_names.trim().trim_matches('"').strip_prefix(FENCE)?.parse().ok()
+        fence_epoch(self.sync_names.trim().trim_matches('"'))
     }
 }
 
@@ -139,4 +139,9 @@ const FENCE: &str = "holdfast_fence_e";
 /// The name that a fenced server waits for in vain, in `synchronous_standby_names`.
 pub fn fence_name(epoch: u64) -> String {
     format!("{FENCE}{epoch}")
+}
+
+/// The epoch in a name that [`fence_name`] made.
+pub fn fence_epoch(name: &str) -> Option<u64> {
+    name.strip_prefix(FENCE)?.parse().ok()
 }

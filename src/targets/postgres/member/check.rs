@@ -13,6 +13,7 @@ use super::conninfo::Conninfo;
 use super::effects::Effects;
 use super::{MemberLink, replication};
 use crate::base::id::Name;
+use crate::model::failover::sighting::fence_epoch;
 use crate::targets::outcome::Outcome;
 
 /// Another member of the group, as it shows itself.
@@ -274,7 +275,11 @@ impl Read {
         }
         let own_slot = self.text(16);
         if own_slot.is_empty() {
-            let what = "it follows without a slot: its primary may remove what it has not received";
+            let what = if self.in_recovery {
+                "it follows without a slot: its primary may remove what it has not received"
+            } else {
+                "no slot is named for the time when it follows: its primary may remove what it has not received"
+            };
             let sql = format!("alter system set primary_slot_name = {};\n{RELOAD}", literal(&slot_of(own)));
             findings.push(advice("own_slot", what, on, Some(sql)));
         }
@@ -289,6 +294,8 @@ impl Read {
         let known = |name: &String| {
             name == "*"
                 || name == own.as_str()
+                // The agent's own doing: to lift it is no advice.
+                || fence_epoch(name).is_some()
                 || names.contains(&name.as_str())
                 || peers.iter().any(|peer| peer.name.as_str() == name)
         };
