@@ -24,6 +24,8 @@ HOLDFAST_FAILOVERS=$failovers HOLDFAST_SEED=${HOLDFAST_SEED:-$RANDOM} HOLDFAST_B
 echo "== hosts that vanish with their packets and disks that are full, $failovers times each, and what is refused"
 HOLDFAST_FAILOVERS=$failovers HOLDFAST_BINARY=$binary \
     cargo test --locked --test it -- --nocapture --test-threads=1 failover_cut:: failover_disk:: failover_refused::
+echo "== a switchover, a killed primary and its return with other versions of PostgreSQL"
+tests/versions.sh "$binary"
 echo "== stored data: many more random cases"
 PROPTEST_CASES=2000 cargo test --locked --lib -- store::
 schedules=${4:-100000}
