@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { fitsTheWidth } from "./checks.mjs";
+import { looks } from "./looks.mjs";
 
 /** Pages that want a signed-in person, or have states that are worth a look of their own. */
 const PAGES = [
@@ -27,20 +27,11 @@ const PAGES = [
   { name: "explore-table", path: "/ui/explore?e1=node_load1&view=table", ready: ".list" },
   { name: "guide", path: "/ui/help/failover", ready: "article h3" },
 ];
-const SIZES = [
-  { width: 1280, height: 800 },
-  { width: 360, height: 740 },
-];
 
-export async function agent({ base, token, check, axe, shots }) {
+export async function agent(ctx) {
+  const { base, token, check, axe, shots, signIn } = ctx;
   const shot = async (page, name) => {
     if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  };
-  const signIn = async (page) => {
-    await page.goto(`${base}/ui/login`);
-    await page.getByLabel("Token").fill(token);
-    await page.locator("main").getByRole("button", { name: "Sign in", exact: true }).click();
-    await page.waitForURL(/\/ui\/$/);
   };
   const { paths } = await (await fetch(`${base}/api/openapi.json`)).json();
   /** Leaves a check out, and says so, where the agent is built without what it drives. */
@@ -49,23 +40,6 @@ export async function agent({ base, token, check, axe, shots }) {
     console.log(`skip  ${name}: the agent has no ${needed}`);
   };
   const ask = async (path, as = token) => fetch(base + path, { headers: { authorization: `Bearer ${as}` } });
-
-  for (const viewport of SIZES) {
-    for (const colorScheme of ["light", "dark"]) {
-      await check(`the agent's own pages, ${viewport.width} px, ${colorScheme}`, { viewport, colorScheme }, async (page, seen) => {
-        seen.allow(/status of 40[14]/);
-        await signIn(page);
-        for (const { name, needs, path, ready } of PAGES) {
-          if (needs !== undefined && !(needs in paths)) continue;
-          await page.goto(base + path);
-          await page.locator(ready).first().waitFor();
-          await fitsTheWidth(page);
-          await axe(page);
-          await shot(page, `${name}-${viewport.width}-${colorScheme}`);
-        }
-      });
-    }
-  }
 
   await check("explore: offers names, marks what is wrong, then shows it", {}, async (page, seen) => {
     seen.allow(/status of 400/);
@@ -96,6 +70,7 @@ export async function agent({ base, token, check, axe, shots }) {
     assert.equal(new URL(page.url()).searchParams.get("e1"), 'rate(node_cpu_seconds_total{mode="idle"}[5m])');
 
     await page.getByRole("button", { name: "Add an expression" }).click();
+    await page.waitForFunction(() => document.activeElement?.closest(".expression")?.querySelector("#expression-B"));
     await page.keyboard.type("node_load1");
     await page.keyboard.press("Enter");
     await page.locator("[data-chart=explore-B] canvas >> nth=0").waitFor();
@@ -250,7 +225,11 @@ export async function agent({ base, token, check, axe, shots }) {
     await page.getByText(/^The backup .* is made/).waitFor();
     const { items } = await (await ask("/api/v1/backups")).json();
     const { id } = items[0];
+    const deleting = page.getByRole("button", { name: `Delete ${id}` });
+    const place = async () => (await deleting.boundingBox())?.x;
+    const before = await place();
     await page.getByRole("button", { name: `Verify ${id}` }).click();
+    assert.equal(await place(), before, "a press moves no button");
     const dialog = page.getByRole("dialog");
     await dialog.getByText("It is whole.").waitFor();
     await axe(page);
@@ -260,7 +239,9 @@ export async function agent({ base, token, check, axe, shots }) {
     const sure = dialog.getByRole("button", { name: "Restore it" }).last();
     assert.equal(await sure.isDisabled(), true, "nothing is restored before the word is typed");
     await dialog.getByRole("button", { name: "Cancel" }).last().click();
+    await page.waitForFunction(() => document.querySelectorAll("dialog[open]").length === 1);
     await page.keyboard.press("Escape");
+    await page.waitForFunction(() => document.querySelector("dialog[open]") === null);
     await page.getByRole("button", { name: `Delete ${id}` }).click();
     await dialog.getByRole("button", { name: "Delete", exact: true }).click();
     await page.locator(`[data-key="${id}"]`).waitFor({ state: "detached" });
@@ -303,5 +284,11 @@ export async function agent({ base, token, check, axe, shots }) {
       await page.getByRole("heading", { level: 2, name: title }).waitFor();
     }
     await axe(page);
+  });
+
+  // Last, for then there is something on them.
+  await looks(ctx, PAGES.filter(({ needs }) => needs === undefined || needs in paths), async (page, seen) => {
+    seen.allow(/status of 40[14]/);
+    await signIn(page);
   });
 }

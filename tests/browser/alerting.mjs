@@ -33,16 +33,10 @@ async function sink() {
   };
 }
 
-export async function alerting({ base, token, check, axe, shots }) {
+export async function alerting({ base, token, check, axe, shots, signIn }) {
   const receiver = await sink();
   const shot = async (page, name) => {
     if (shots) await page.screenshot({ path: join(shots, `flow-${name}.png`), fullPage: true });
-  };
-  const signIn = async (page) => {
-    await page.goto(`${base}/ui/login`);
-    await page.getByLabel("Token").fill(token);
-    await page.locator("main").getByRole("button", { name: "Sign in", exact: true }).click();
-    await page.waitForURL(/\/ui\/$/);
   };
   const ask = async (path) => {
     const response = await fetch(base + path, { headers: { authorization: `Bearer ${token}` } });

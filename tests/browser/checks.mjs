@@ -59,13 +59,16 @@ export async function fitsTheWidth(page) {
   assert.ok(wide <= window, `the page is ${wide} px wide in a window of ${window}`);
 }
 
-/** Runs axe with all its rules. Its source is evaluated, not inserted: the page's policy allows no inline script. */
-export async function axeIsClean(page, require) {
+/**
+ * Runs axe with all its rules, or with those of `rules`. Its source is evaluated, not
+ * inserted: the page's policy allows no inline script.
+ */
+export async function axeIsClean(page, require, rules) {
   const { source } = require("axe-core");
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(source);
-  const violations = await page.evaluate(async () => {
-    const result = await globalThis.axe.run();
+  const violations = await page.evaluate(async (only) => {
+    const result = await globalThis.axe.run(only ? { runOnly: only } : {});
     return result.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
-  });
+  }, rules);
   assert.deepEqual(violations, [], "axe finds nothing");
 }

@@ -4,8 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { appendFileSync, chownSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { appendFileSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,14 +42,18 @@ class Server {
     Object.assign(this, { folder, name, port, data: join(folder, name) });
   }
 
-  run(program, args) {
+  async run(program, args) {
     // A server inherits what it prints to, and a pipe would never end.
     const log = join(this.folder, `${this.name}.${program}.out`);
     const out = openSync(log, "a");
-    const stdio = program === "pg_ctl" ? ["ignore", out, out] : "pipe";
-    const done = spawnSync(join(programs(), program), args, { ...account, cwd: this.folder, stdio, encoding: "utf8" });
-    assert.equal(done.status, 0, `${program} ${args.join(" ")}: ${done.stderr ?? readFileSync(log, "utf8")}`);
-    return (done.stdout ?? "").trim();
+    const piped = program !== "pg_ctl";
+    const child = spawn(join(programs(), program), args, { ...account, cwd: this.folder, stdio: ["ignore", piped ? "pipe" : out, out] });
+    closeSync(out);
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (part) => (said += part));
+    const status = await new Promise((done, failed) => child.once(piped ? "close" : "exit", done).once("error", failed));
+    assert.equal(status, 0, `${program} ${args.join(" ")}: ${readFileSync(log, "utf8")}`);
+    return said.trim();
   }
 
   set(text) {
@@ -68,8 +72,8 @@ wal_keep_size = 256MB
 wal_retrieve_retry_interval = 100ms`);
   }
 
-  start() {
-    this.run("pg_ctl", ["-D", this.data, "-l", `${this.data}.log`, "-w", "start"]);
+  async start() {
+    await this.run("pg_ctl", ["-D", this.data, "-l", `${this.data}.log`, "-w", "-t", "120", "start"]);
   }
 
   psql(sql) {
@@ -77,52 +81,54 @@ wal_retrieve_retry_interval = 100ms`);
   }
 
   slotFor(name) {
-    this.psql(`select pg_create_physical_replication_slot('${name}', true) where not exists (select from pg_replication_slots where slot_name = '${name}')`);
+    return this.psql(`select pg_create_physical_replication_slot('${name}', true) where not exists (select from pg_replication_slots where slot_name = '${name}')`);
   }
 
-  /** Its processes, the one that started the others last. */
+  /**
+   * Its processes, those that the first of them started after it: all of them work in its
+   * data folder. One that is left over holds the shared memory, and no server starts then.
+   */
   pids() {
-    const file = join(this.data, "postmaster.pid");
-    if (!existsSync(file)) return [];
-    const head = readFileSync(file, "utf8").split("\n")[0];
-    const children = `/proc/${head}/task/${head}/children`;
-    if (!existsSync(children)) return [];
-    return [...readFileSync(children, "utf8").trim().split(" "), head].filter((pid) => pid !== "").map(Number);
+    const here = (pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === this.data;
+      } catch {
+        return false;
+      }
+    };
+    return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && here(pid)).map(Number).sort((a, b) => a - b);
   }
 
-  /** Ends it as a crash does; answers with the ids of its processes. */
+  /** Ends it as a crash does. */
   signal() {
-    // The head first: it would start what ends again.
-    const pids = this.pids().reverse();
-    for (const pid of pids) {
+    for (const pid of this.pids()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch (error) {
         if (error.code !== "ESRCH") throw error;
       }
     }
-    return pids;
   }
 
-  /** The same, and waits until no process of it is left. */
+  /** The same, and waits until no process of it is left, not even one that was just begun. */
   async kill() {
-    const pids = this.signal();
-    // Ended, and perhaps not yet waited for by whoever is its parent.
-    const alive = (pid) => existsSync(`/proc/${pid}/stat`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-    while (pids.some(alive)) await new Promise(setImmediate);
+    while (this.pids().length > 0) {
+      this.signal();
+      await new Promise(setImmediate);
+    }
     rmSync(join(this.data, "postmaster.pid"), { force: true });
   }
 
   /** Makes it a standby of `head` again, as an operator does with the command of the page. */
   async rejoin(head) {
     await this.kill();
-    head.psql("checkpoint");
+    await head.psql("checkpoint");
     const source = `host=127.0.0.1 port=${head.port} user=postgres dbname=postgres`;
-    this.run("pg_rewind", ["-D", this.data, "--source-server", source, "-R"]);
+    await this.run("pg_rewind", ["-D", this.data, "--source-server", source, "-R"]);
     this.settle();
     this.set(`primary_conninfo = 'host=127.0.0.1 port=${head.port} user=postgres application_name=${this.name}'\nprimary_slot_name = '${this.name}'`);
-    this.start();
-    this.slotFor(head.name);
+    await this.start();
+    await this.slotFor(head.name);
   }
 }
 
@@ -139,18 +145,17 @@ export async function pair(first, second) {
   };
   // Servers outlive the process that started them: whatever ends this one ends them.
   process.once("exit", () => both.forEach((server) => server.signal()));
-  for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(1));
   try {
-    primary.run("initdb", ["-D", primary.data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"]);
+    await primary.run("initdb", ["-D", primary.data, "-U", "postgres", "-A", "trust", "-N", "--no-instructions"]);
     primary.settle();
-    primary.start();
-    primary.psql(GRANTS);
+    await primary.start();
+    await primary.psql(GRANTS);
     const source = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${second}`;
-    standby.run("pg_basebackup", ["-d", source, "-D", standby.data, "-R", "-X", "stream", "-c", "fast", "-C", "-S", second, "-N"]);
+    await standby.run("pg_basebackup", ["-d", source, "-D", standby.data, "-R", "-X", "stream", "-c", "fast", "-C", "-S", second, "-N"]);
     standby.settle();
-    standby.start();
+    await standby.start();
     primary.set(`primary_slot_name = '${first}'`);
-    standby.slotFor(first);
+    await standby.slotFor(first);
   } catch (error) {
     await stop();
     throw error;

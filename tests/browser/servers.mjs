@@ -6,22 +6,30 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { fitsTheWidth, shown } from "./checks.mjs";
+import { fitsTheWidth } from "./checks.mjs";
+import { looks } from "./looks.mjs";
 import { freePort, pair } from "./postgres.mjs";
 
 /** A standby takes over within seconds, but not on a machine that does much else, ms. */
 const PATIENCE = 90_000;
 const [FIRST, SECOND, GROUP] = ["browser1", "browser2", "browser"];
 
-export async function servers({ base, token, check, axe, shots }) {
+/** Each page with something on it. */
+const WITH_DATA = [
+  { name: "targets-data", path: "/ui/targets", ready: `[data-key=${FIRST}]` },
+  { name: "target-data", path: `/ui/targets/${FIRST}`, ready: "[data-chart=operations] canvas" },
+  { name: "target-checks", path: `/ui/targets/${FIRST}?tab=history`, ready: "main .table" },
+  { name: "failover-data", path: "/ui/failover", ready: ".topology" },
+  { name: "group-data", path: `/ui/failover/${GROUP}`, ready: "[data-part=journal] li" },
+  { name: "tasks-data", path: "/ui/tasks", ready: "[data-key=browser_backup]" },
+  { name: "check-data", path: "/ui/tasks/browser_backup", ready: "main .table" },
+  { name: "events-data", path: "/ui/events", ready: ".tail li" },
+];
+
+export async function servers(ctx) {
+  const { base, token, check, axe, shots, signIn } = ctx;
   const shot = async (page, name) => {
     if (shots) await page.screenshot({ path: join(shots, `flow-${name}.png`), fullPage: true });
-  };
-  const signIn = async (page) => {
-    await page.goto(`${base}/ui/login`);
-    await page.getByLabel("Token").fill(token);
-    await page.locator("main").getByRole("button", { name: "Sign in", exact: true }).click();
-    await page.waitForURL(/\/ui\/$/);
   };
   const send = async (method, path, body) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
@@ -93,7 +101,7 @@ export async function servers({ base, token, check, axe, shots }) {
       await axe(page);
       await shot(page, "failover-test");
       await page.keyboard.press("Escape");
-      assert.equal(primary.psql("select pg_is_in_recovery()"), "f", "the test changed nothing");
+      assert.equal(await primary.psql("select pg_is_in_recovery()"), "f", "the test changed nothing");
     });
 
     await check("failover: the primary is killed while the page is open", {}, async (page, seen) => {
@@ -104,7 +112,7 @@ export async function servers({ base, token, check, axe, shots }) {
       await primary.kill();
       await active(page, SECOND);
       await page.getByText(`${SECOND} serves.`).waitFor();
-      assert.equal(standby.psql("select pg_is_in_recovery()"), "f", "the standby was promoted");
+      assert.equal(await standby.psql("select pg_is_in_recovery()"), "f", "the standby was promoted");
       await page.locator("[data-part=journal]").getByText("routed", { exact: true }).first().waitFor();
       await page.locator("[data-part=last]").getByText(`${FIRST} to ${SECOND}`).waitFor();
       const rejoin = page.locator("[data-part=rejoin]");
@@ -119,7 +127,7 @@ export async function servers({ base, token, check, axe, shots }) {
       seen.allow(/status of 503/);
       await signIn(page);
       await page.goto(`${base}/ui/failover/${GROUP}`);
-      primary.start();
+      await primary.start();
       await page.getByRole("button", { name: "Lift the fence" }).waitFor({ timeout: PATIENCE });
       await axe(page);
       await shot(page, "fenced");
@@ -138,7 +146,7 @@ export async function servers({ base, token, check, axe, shots }) {
       await page.keyboard.press("Enter");
       await active(page, FIRST);
       await page.getByText(`${FIRST} serves.`).waitFor();
-      assert.equal(primary.psql("select pg_is_in_recovery()"), "f");
+      assert.equal(await primary.psql("select pg_is_in_recovery()"), "f");
     });
 
     await check("failover: what may be lost is named; paused and resumed", {}, async (page) => {
@@ -219,38 +227,8 @@ export async function servers({ base, token, check, axe, shots }) {
       await axe(page);
     });
 
-    await looks(base, check, axe, shots);
+    await looks(ctx, WITH_DATA);
   } finally {
     await stop();
-  }
-}
-
-/** Each page with something on it, in both widths and both themes. */
-async function looks(base, check, axe, shots) {
-  const pages = [
-    ["targets-data", "/ui/targets", `[data-key=${FIRST}]`],
-    ["target-data", `/ui/targets/${FIRST}`, "[data-chart=operations] canvas"],
-    ["target-checks", `/ui/targets/${FIRST}?tab=history`, "main .table"],
-    ["failover-data", "/ui/failover", ".topology"],
-    ["group-data", `/ui/failover/${GROUP}`, "[data-part=journal] li"],
-    ["tasks-data", "/ui/tasks", "[data-key=browser_backup]"],
-    ["check-data", "/ui/tasks/browser_backup", "main .table"],
-    ["events-data", "/ui/events", ".tail li"],
-  ];
-  for (const [name, path, ready] of pages) {
-    for (const viewport of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
-      for (const colorScheme of ["light", "dark"]) {
-        await check(`${name}, ${viewport.width} px, ${colorScheme}`, { viewport, colorScheme }, async (page) => {
-          await page.goto(base + path);
-          await page.waitForSelector(ready);
-          const height = await page.evaluate(() => document.documentElement.scrollHeight);
-          await page.setViewportSize({ width: viewport.width, height: Math.min(height, 8000) });
-          await shown(page, "canvas");
-          await axe(page);
-          await fitsTheWidth(page);
-          if (shots) await page.screenshot({ path: join(shots, `${name}-${viewport.width}-${colorScheme}.png`) });
-        });
-      }
-    }
   }
 }

@@ -7,6 +7,7 @@ import { curlOf, filled, isList, type ApiOperation, type Parameter } from "../..
 import { useAction } from "../../parts/action";
 import { Command } from "../../parts/command";
 import { confirm } from "../../parts/confirm";
+import { Either } from "../../parts/either";
 import { TextField } from "../../parts/form";
 import { Pill } from "../../parts/status";
 import { Words } from "../../parts/words";
@@ -81,7 +82,7 @@ export function Try({ one }: { one: ApiOperation }) {
       {one.body && <TextField label={words.body(one.body.media)} value={body} rows={Math.min(18, Math.max(4, body.value.split("\n").length))} mono />}
       <p class="dialog-foot">
         <button type="submit" class="button primary" disabled={send.busy.value}>
-          {send.busy.value ? words.sending : words.send}
+          <Either busy={send.busy.value} rest={words.send} work={words.sending} />
         </button>
       </p>
       <h3>{words.curl}</h3>

@@ -9,6 +9,7 @@ import type { Channel, List } from "../../data/types";
 import { useAction } from "../../parts/action";
 import { Command } from "../../parts/command";
 import { Dialog } from "../../parts/dialog";
+import { Either } from "../../parts/either";
 import { Empty } from "../../parts/empty";
 import { Loaded } from "../../parts/loaded";
 import { Pill, type Tone } from "../../parts/status";
@@ -153,7 +154,7 @@ function Actions({ channel, edit, reload, show }: ActionProps) {
   return (
     <span class="row-actions">
       <button type="button" class="button small primary" disabled={test.busy.value} onClick={() => void test.run()}>
-        {test.busy.value ? words.testing : words.test}
+        <Either busy={test.busy.value} rest={words.test} work={words.testing} />
       </button>
       <button type="button" class="button small" disabled={open.busy.value} onClick={() => void open.run()}>
         {words.edit}

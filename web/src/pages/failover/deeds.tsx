@@ -10,6 +10,7 @@ import type { Dry, Group } from "../../data/types";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
 import { Dialog } from "../../parts/dialog";
+import { Either } from "../../parts/either";
 import { CheckField, FormProblem, SelectField, TextField } from "../../parts/form";
 import { moves as words, parts } from "../../text";
 import { DryResult } from "./dry";
@@ -46,7 +47,7 @@ export function Deeds({ group, done }: Props) {
   return (
     <>
       <button type="button" class="button primary" disabled={test.busy.value} onClick={() => void test.run()}>
-        {test.busy.value ? words.testing : words.test}
+        <Either busy={test.busy.value} rest={words.test} work={words.testing} />
       </button>
       <button type="button" class="button" onClick={() => (asked.value = "switchover")}>
         {words.switchover}

@@ -7,6 +7,7 @@ import { usePolled } from "../../data/poll";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
 import { Dialog } from "../../parts/dialog";
+import { Either } from "../../parts/either";
 import { Empty } from "../../parts/empty";
 import { Loaded } from "../../parts/loaded";
 import { Table, type Column } from "../../parts/table";
@@ -41,7 +42,7 @@ export function Backups() {
           {words.backupsLead} <a href={href("/settings", { section: "backup" })}>{words.schedule}</a>
         </p>
         <button type="button" class="button primary" disabled={create.busy.value} onClick={() => void create.run()}>
-          {create.busy.value ? words.creating : words.create}
+          <Either busy={create.busy.value} rest={words.create} work={words.creating} />
         </button>
       </div>
       <Loaded resource={list} what={words.tabs.backups}>
@@ -105,7 +106,7 @@ function Deeds({ one: { id }, shown, reload }: { one: Backup; shown: Signal<Show
   return (
     <span class="row-actions">
       <button type="button" class="button small primary" aria-label={words.verifyOne(id)} disabled={verify.busy.value} onClick={() => void verify.run()}>
-        {verify.busy.value ? words.verifying : words.verify}
+        <Either busy={verify.busy.value} rest={words.verify} work={words.verifying} />
       </button>
       <button type="button" class="button small" aria-label={words.restoreOne(id)} disabled={plan.busy.value} onClick={() => void plan.run()}>
         {words.restore}

@@ -7,6 +7,7 @@ import { usePolled } from "../../data/poll";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
 import { Dialog } from "../../parts/dialog";
+import { Either } from "../../parts/either";
 import { Facts } from "../../parts/facts";
 import { Loaded } from "../../parts/loaded";
 import { Meter, toneOfShare } from "../../parts/meter";
@@ -48,7 +49,7 @@ export function Store() {
           {words.cleanup}
         </button>
         <button type="button" class="button" disabled={compact.busy.value} onClick={() => void compact.run()}>
-          {compact.busy.value ? words.compacting : words.compact}
+          <Either busy={compact.busy.value} rest={words.compact} work={words.compacting} />
         </button>
       </div>
       <Loaded resource={file} what={words.tabs.store}>

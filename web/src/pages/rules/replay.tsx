@@ -6,6 +6,7 @@ import { call } from "../../data/api";
 import type { Json } from "../../data/toml";
 import type { Replay } from "../../data/types";
 import { useAction } from "../../parts/action";
+import { Either } from "../../parts/either";
 import { FormProblem, SelectField } from "../../parts/form";
 import { SeverityPill } from "../../parts/severity";
 import { Warnings } from "../../parts/warnings";
@@ -33,7 +34,7 @@ export function ReplayPart({ section }: { section: () => Record<string, Json> })
       <div class="replay-bar">
         <SelectField label={words.span} value={span} options={Object.entries(words.spans)} />
         <button type="button" class="button primary" disabled={replay.busy.value} onClick={() => void replay.run()}>
-          {replay.busy.value ? words.replaying : words.replayRun(span_words)}
+          <Either busy={replay.busy.value} rest={words.replayRun(span_words)} work={words.replaying} />
         </button>
       </div>
       <FormProblem problem={replay.problem.value} />

@@ -10,6 +10,7 @@ import type { Section } from "../../data/toml";
 import type { TargetStatus } from "../../data/types";
 import { useAction } from "../../parts/action";
 import { confirm } from "../../parts/confirm";
+import { Either } from "../../parts/either";
 import { Facts } from "../../parts/facts";
 import { SelectField } from "../../parts/form";
 import { Loaded } from "../../parts/loaded";
@@ -54,7 +55,7 @@ function Existing({ name }: { name: string }) {
               {words.remove}
             </button>
             <button type="button" class="button primary" disabled={probe.busy.value} onClick={() => void probe.run()}>
-              {probe.busy.value ? words.probing : words.probe}
+              <Either busy={probe.busy.value} rest={words.probe} work={words.probing} />
             </button>
           </>
         )}
