@@ -44,6 +44,12 @@ export async function liveWords(page, pattern) {
   );
 }
 
+/** Waits until the text of `selector` is another one than now. */
+export async function textChanges(page, selector) {
+  const before = await page.textContent(selector);
+  await page.waitForFunction(([s, old]) => document.querySelector(s)?.textContent !== old, [selector, before]);
+}
+
 /** Waits until everything that `selector` names has a size. */
 export async function shown(page, selector) {
   await page.waitForFunction(

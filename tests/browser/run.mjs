@@ -27,6 +27,12 @@ import { shell } from "./shell.mjs";
 const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
+/** Fills in what asks who is there, a dialog or a page. */
+const enter = async (place, token) => {
+  await place.getByLabel("Token").fill(token);
+  await place.getByRole("button", { name: "Sign in", exact: true }).click();
+};
+
 /** The longest first. */
 const PARTS = { servers, shell, agent, alerting, connection };
 const DEADLINE = 20_000;
@@ -49,8 +55,8 @@ const browser = await chromium.launch({
 let failures = 0;
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-/** Runs one check in a window of its own and says how it went. */
-async function check(base, part, name, options, body) {
+/** Runs one check in a window of its own, which may ask only `base`, and says how it went. */
+async function check(part, name, { base, ...options }, body) {
   const began = performance.now();
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(DEADLINE);
@@ -78,12 +84,12 @@ async function run(part) {
       base,
       token,
       shots,
-      check: (...given) => check(base, part, ...given),
+      check: (name, options, body) => check(part, name, { base, ...options }, body),
+      enter,
       axe: (page, rules) => axeIsClean(page, require, rules),
       signIn: async (page) => {
         await page.goto(`${base}/ui/login`);
-        await page.getByLabel("Token").fill(token);
-        await page.locator("main").getByRole("button", { name: "Sign in", exact: true }).click();
+        await enter(page.locator("main"), token);
         await page.waitForURL(/\/ui\/$/);
       },
     });

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { liveWords } from "./checks.mjs";
+import { liveWords, textChanges } from "./checks.mjs";
 import { looks, NARROW } from "./looks.mjs";
 
 const PAGES = [
@@ -38,10 +38,6 @@ export async function shell(ctx) {
     await page.goto(base + path);
     await page.waitForSelector(ready);
     await liveWords(page, /^live$/);
-  };
-  const textChanges = async (page, selector) => {
-    const before = await page.textContent(selector);
-    await page.waitForFunction(([s, old]) => document.querySelector(s)?.textContent !== old, [selector, before]);
   };
   const search = (page) => new URL(page.url()).searchParams;
 
