@@ -115,7 +115,7 @@ export async function alerting({ base, token, check, axe, shots, signIn }) {
   await check("rule: form and text are one, faults stand beside their field", {}, async (page, seen) => {
     // Half an expression is refused, and the browser notes that.
     seen.allow(/status of 4\d\d/);
-    await page.goto(`${base}/ui/rules/new`);
+    await page.goto(`${base}/ui/rules/+new`);
     const text = page.getByRole("textbox", { name: "The same as TOML" });
     await page.getByRole("textbox", { name: "Expression" }).fill("rate(node_load1[");
     await page.locator(".fault", { hasText: "parse error" }).first().waitFor();

@@ -90,7 +90,7 @@ export async function connection({ own, base, token, check, axe, enter }) {
   try {
     await check("login: it ends, is asked for again, and what was begun goes on", { base: closed.base }, async (page, seen) => {
       seen.allow(/status of 401|WebSocket/);
-      const where = `${closed.base}/ui/rules/new`;
+      const where = `${closed.base}/ui/rules/+new`;
       await page.goto(`${closed.base}/ui/alerts?q=nothing`);
       const dialog = page.getByRole("dialog");
       await dialog.waitFor();

@@ -67,6 +67,15 @@ export async function servers(ctx) {
       await shot(page, "target");
     });
 
+    await check("target: one that is called new can be opened", {}, async (page) => {
+      await send("POST", "/api/v1/targets", { kind: "http", name: "new", url: `${base}/livez` });
+      await page.goto(`${base}/ui/targets`);
+      await page.getByRole("link", { name: "new", exact: true }).click();
+      await page.getByRole("heading", { name: "new", level: 1 }).waitFor();
+      await page.getByRole("button", { name: "Probe now" }).waitFor();
+      await send("DELETE", "/api/v1/targets/new");
+    });
+
     await check("breaker: forced open after a question, released", {}, async (page) => {
       await signIn(page);
       await page.goto(`${base}/ui/targets/${FIRST}`);
@@ -81,7 +90,9 @@ export async function servers(ctx) {
       await page.waitForSelector("[data-breaker=closed]");
     });
 
-    await check("failover: a group is made, its test changes nothing", {}, async (page) => {
+    await check("failover: a group is made, its test changes nothing", {}, async (page, seen) => {
+      // A drill without a rejoin hook is refused.
+      seen.allow(/status of 409/);
       await signIn(page);
       const target = { kind: "postgres", name: SECOND, host: "127.0.0.1", port: standby.port, user: "holdfast", tls: "disable", interval: "1s", timeout: "1s" };
       await send("POST", "/api/v1/targets", target);
@@ -100,6 +111,12 @@ export async function servers(ctx) {
       await page.getByRole("dialog").getByText(`${SECOND} would take over.`).waitFor();
       await axe(page);
       await shot(page, "failover-test");
+      await page.getByRole("dialog").getByRole("button", { name: "Drill" }).click();
+      await page.getByRole("heading", { name: `Drill of ${GROUP}` }).waitFor();
+      await axe(page);
+      await page.getByLabel(`Type ${GROUP} to go on`).fill(GROUP);
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog").getByText(/has no .rejoin_hook./).waitFor();
       await page.keyboard.press("Escape");
       assert.equal(await primary.psql("select pg_is_in_recovery()"), "f", "the test changed nothing");
     });

@@ -17,6 +17,9 @@ interface Place {
   search: string;
 }
 
+/** The last part of the path of a form for something new: no name has a plus, so it hides nothing. */
+export const NEW = "+new";
+
 /** Parameters of a page besides the range; an empty value is left out. */
 export type Filters = Record<string, string>;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { arraysOf, disksOf, type Answers } from "../src/data/disks";
+import { arrayOf, disksOf, type Answers } from "../src/data/disks";
 import { keysOf } from "../src/data/target_kinds";
 import { deedsIn } from "../src/pages/targets/deeds";
 
@@ -26,18 +26,19 @@ describe("disks", () => {
 
 describe("arrays", () => {
   test("say how many disks they have, want and lost, and how far a rebuild is", () => {
-    const of = (name: string, value: number, state?: string) => sample({ __name__: `node_md_${name}`, device: "md0", ...(state && { state }) }, value);
-    const found = arraysOf([
-      of("disks", 2, "active"),
-      of("disks", 1, "failed"),
-      of("disks", 0, "spare"),
-      of("disks_required", 3),
-      of("blocks", 400),
-      of("blocks_synced", 100),
-      of("state", 0, "active"),
-      of("state", 1, "recovering"),
-    ]);
-    expect(found).toEqual([{ device: "md0", state: "recovering", active: 2, wanted: 3, failed: 1, spare: 0, synced: 25 }]);
+    const found = arrayOf({
+      device: "md0",
+      state: "recovering",
+      disks_active: 2,
+      disks_failed: 1,
+      disks_spare: 0,
+      disks_required: 3,
+      blocks: 400,
+      blocks_synced: 100,
+      degraded: true,
+      seen_at: "2026-11-28T12:00:00Z",
+    });
+    expect(found).toEqual({ device: "md0", state: "recovering", active: 2, wanted: 3, failed: 1, spare: 0, degraded: true, synced: 25 });
   });
 });
 

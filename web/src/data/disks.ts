@@ -1,5 +1,6 @@
-/** Disks and arrays of the host from their series, as the names of the exporters have them. */
+/** Disks of the host from their series, as the names of the exporters have them; its arrays as the agent sees them. */
 
+import { call, type Answer } from "./api";
 import { isRealDisk } from "./devices";
 import { samplesOf, type Sample } from "./promql";
 
@@ -51,6 +52,8 @@ export function disksOf(answers: Answers): Disk[] {
   return [...disks.values()].sort((a, b) => a.device.localeCompare(b.device));
 }
 
+export type ArrayRow = Answer<"GET /api/v1/storage/arrays">["items"][number];
+
 export interface Array {
   device: string;
   state: string;
@@ -58,29 +61,26 @@ export interface Array {
   wanted: number;
   failed: number;
   spare: number;
+  degraded: boolean;
   /** In 0..=100. */
   synced: number | undefined;
 }
 
 export async function loadArrays(signal: AbortSignal): Promise<Array[]> {
-  const { samples } = await samplesOf('{__name__=~"node_md_.*"}', signal);
-  return arraysOf(samples);
+  const { items } = await call("GET /api/v1/storage/arrays", { query: { limit: 1000 }, signal });
+  return items.map(arrayOf);
 }
 
-export function arraysOf(samples: readonly Sample[]): Array[] {
-  const devices = [...new Set(samples.map((one) => one.labels["device"] ?? ""))].filter((one) => one !== "").sort();
-  return devices.map((device) => {
-    const value = (name: string, state?: string) =>
-      samples.find((one) => one.labels["__name__"] === name && one.labels["device"] === device && (state === undefined || one.labels["state"] === state))?.value;
-    const [blocks, synced] = [value("node_md_blocks"), value("node_md_blocks_synced")];
-    return {
-      device,
-      state: samples.find((one) => one.labels["__name__"] === "node_md_state" && one.labels["device"] === device && one.value === 1)?.labels["state"] ?? "",
-      active: value("node_md_disks", "active") ?? 0,
-      wanted: value("node_md_disks_required") ?? 0,
-      failed: value("node_md_disks", "failed") ?? 0,
-      spare: value("node_md_disks", "spare") ?? 0,
-      synced: blocks && synced !== undefined ? (100 * synced) / blocks : undefined,
-    };
-  });
+export function arrayOf(one: ArrayRow): Array {
+  const { blocks, blocks_synced: synced } = one;
+  return {
+    device: one.device ?? "",
+    state: one.state ?? "",
+    active: one.disks_active ?? 0,
+    wanted: one.disks_required ?? 0,
+    failed: one.disks_failed ?? 0,
+    spare: one.disks_spare ?? 0,
+    degraded: one.degraded,
+    synced: blocks && typeof synced === "number" ? (100 * synced) / blocks : undefined,
+  };
 }

@@ -16,7 +16,7 @@ import { moves as words, parts } from "../../text";
 import { DryResult } from "./dry";
 import { atStake } from "./sentence";
 
-type Ask = "test" | "switchover" | "failover" | "pause";
+type Ask = "test" | "drill" | "switchover" | "failover" | "pause";
 
 interface Props {
   group: Group;
@@ -65,7 +65,24 @@ export function Deeds({ group, done }: Props) {
         </button>
       )}
       <Asked asked={asked} what="test" title={words.testTitle(group.name)}>
-        {() => report.value && <DryResult report={report.value} />}
+        {(close) =>
+          report.value && (
+            <>
+              <DryResult report={report.value} />
+              <p class="dialog-foot">
+                <button type="button" class="button" onClick={() => (asked.value = "drill")}>
+                  {words.drill}
+                </button>
+                <button type="button" class="button primary" onClick={close}>
+                  {parts.close}
+                </button>
+              </p>
+            </>
+          )
+        }
+      </Asked>
+      <Asked asked={asked} what="drill" title={words.drillTitle(group.name)}>
+        {(close) => <Drill group={group} done={done} close={close} />}
       </Asked>
       <Asked asked={asked} what="switchover" title={words.switchTitle(group.name)}>
         {(close) => <Switchover group={group} done={done} close={close} />}
@@ -157,6 +174,21 @@ function Switchover({ group, done, close }: Body) {
       <p>{words.switchLead(group.active ?? "")}</p>
       {group.tier !== "switch" && <p>{words.switchAfter(group.active ?? "")}</p>}
       {heirs.length === 0 ? <p class="fault">{words.switchSelf}</p> : <To to={to} none={words.bestSwitch} names={heirs.map((one) => one.name)} />}
+    </DeedForm>
+  );
+}
+
+/** There and back for real, which takes minutes: it is begun, and the journal tells the rest. */
+function Drill({ group, done, close }: Body) {
+  const run = async () => {
+    await call("POST /api/v1/failover/groups/{name}/test", { path: { name: group.name }, body: { mode: "drill" } });
+    done();
+    return words.begun(words.drill.toLowerCase());
+  };
+  return (
+    <DeedForm action={words.drill} word={group.name} ready={Boolean(group.would_promote)} run={run} close={close}>
+      <p>{group.would_promote ? words.drillLead(group.active ?? "", group.would_promote) : words.switchSelf}</p>
+      <p>{words.drillNeeds}</p>
     </DeedForm>
   );
 }

@@ -20,7 +20,7 @@ import { Pill, Shape } from "../../parts/status";
 import { Tabs } from "../../parts/tabs";
 import { TimedCharts } from "../../parts/timed_charts";
 import { When } from "../../parts/when";
-import { href, navigate } from "../../router";
+import { href, navigate, NEW } from "../../router";
 import { failover as words } from "../../text";
 import { SECOND } from "../../time/range";
 import { bytes, latency } from "../../text/units";
@@ -49,7 +49,7 @@ const LAG_INTERVAL = 10 * SECOND;
 
 export function GroupPage({ params }: PageProps) {
   const name = params["name"] ?? "";
-  return name === "new" ? <New /> : <Existing key={name} name={name} />;
+  return name === NEW ? <New /> : <Existing key={name} name={name} />;
 }
 
 function Existing({ name }: { name: string }) {

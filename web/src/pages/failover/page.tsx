@@ -7,7 +7,7 @@ import type { Group } from "../../data/types";
 import { Empty } from "../../parts/empty";
 import { Loaded } from "../../parts/loaded";
 import { Pill } from "../../parts/status";
-import { href } from "../../router";
+import { href, NEW } from "../../router";
 import { failover as words } from "../../text";
 import { sentenceOf, toneOfGroup } from "./sentence";
 import { TopologyDrawing } from "./topology";
@@ -23,7 +23,7 @@ export function FailoverPage() {
     <div class="page">
       <div class="head-row">
         <h1>{words.title}</h1>
-        <a class="button primary" href={href("/failover/new")}>
+        <a class="button primary" href={href(`/failover/${NEW}`)}>
           {words.add}
         </a>
         <p class="lead muted">{words.lead}</p>

@@ -13,7 +13,7 @@ import { Loaded } from "../../parts/loaded";
 import { rankOf } from "../../parts/severity";
 import { Pill, type Tone } from "../../parts/status";
 import { Table, type Column } from "../../parts/table";
-import { filter, href } from "../../router";
+import { filter, href, NEW } from "../../router";
 import { parts, rules as words } from "../../text";
 import { NOTHING, plain } from "../../text/units";
 import { ImportDialog } from "./import";
@@ -121,7 +121,7 @@ export function RulesPage() {
         <button type="button" class="button" onClick={() => (importing.value = true)}>
           {words.import}
         </button>
-        <a class="button primary" href={href("/rules/new")}>
+        <a class="button primary" href={href(`/rules/${NEW}`)}>
           {words.add}
         </a>
         <p class="lead muted">{words.lead}</p>

@@ -14,7 +14,7 @@ import { FormProblem } from "../../parts/form";
 import { Loaded } from "../../parts/loaded";
 import { rankOf, SEVERITIES } from "../../parts/severity";
 import { TomlEditor } from "../../parts/toml_editor";
-import { href, navigate } from "../../router";
+import { href, navigate, NEW } from "../../router";
 import { rule as words } from "../../text";
 import type { PageProps } from "../index";
 import { POINTERS, RuleForm } from "./form";
@@ -29,7 +29,7 @@ const SETTLE = 500;
 
 export function RulePage({ params }: PageProps) {
   const name = params["name"] ?? "";
-  if (name === "new") return <Editor />;
+  if (name === NEW) return <Editor />;
   return <Existing name={name} />;
 }
 

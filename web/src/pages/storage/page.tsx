@@ -114,7 +114,7 @@ const ARRAYS: readonly Column<RaidArray>[] = [
     id: "state",
     title: words.arrayColumns.state,
     cell: (one) => {
-      const short = one.active < one.wanted || one.failed > 0;
+      const short = one.degraded || one.failed > 0;
       return <Pill tone={short ? "bad" : one.state === "active" ? "ok" : "warn"}>{short ? words.degraded : one.state}</Pill>;
     },
   },

@@ -11,7 +11,7 @@ import { ChoiceFilter, FilterBar, SearchFilter } from "../../parts/filters";
 import { Loaded } from "../../parts/loaded";
 import { Table, type Column } from "../../parts/table";
 import { When } from "../../parts/when";
-import { filter, href } from "../../router";
+import { filter, href, NEW } from "../../router";
 import { breaker as breakerWords, targets as words } from "../../text";
 import { latency, NOTHING, percent } from "../../text/units";
 import { BreakerPill, inTrouble, StatePill, troubleOf, wordOf } from "./state";
@@ -98,7 +98,7 @@ export function TargetsPage() {
     <div class="page">
       <div class="head-row">
         <h1>{words.title}</h1>
-        <a class="button primary" href={href("/targets/new")}>
+        <a class="button primary" href={href(`/targets/${NEW}`)}>
           {words.add}
         </a>
         <p class="lead muted">{words.lead}</p>

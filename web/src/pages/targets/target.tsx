@@ -17,7 +17,7 @@ import { Loaded } from "../../parts/loaded";
 import { NewSection, StoredSection } from "../../parts/section_form";
 import { OUTCOMES } from "../../parts/status";
 import { Tabs } from "../../parts/tabs";
-import { href, navigate } from "../../router";
+import { href, navigate, NEW } from "../../router";
 import { targets as words } from "../../text";
 import { duration, latency } from "../../text/units";
 import type { PageProps } from "../index";
@@ -29,7 +29,7 @@ import { StatePill, troubleOf } from "./state";
 
 export function TargetPage({ params }: PageProps) {
   const name = params["name"] ?? "";
-  return name === "new" ? <New /> : <Existing key={name} name={name} />;
+  return name === NEW ? <New /> : <Existing key={name} name={name} />;
 }
 
 function Existing({ name }: { name: string }) {

@@ -17,7 +17,7 @@ import { Pill, type Tone } from "../../parts/status";
 import { Table, type Column } from "../../parts/table";
 import { Tabs } from "../../parts/tabs";
 import { Clock, When } from "../../parts/when";
-import { href, navigate } from "../../router";
+import { href, navigate, NEW } from "../../router";
 import { tasks as words } from "../../text";
 import { latency, NOTHING } from "../../text/units";
 import type { PageProps } from "../index";
@@ -37,7 +37,7 @@ const KEYS: readonly Key[] = [
 
 export function CheckPage({ params }: PageProps) {
   const name = params["name"] ?? "";
-  return name === "new" ? <New /> : <Existing key={name} name={name} />;
+  return name === NEW ? <New /> : <Existing key={name} name={name} />;
 }
 
 function Existing({ name }: { name: string }) {

@@ -14,7 +14,7 @@ import { Table, type Column } from "../../parts/table";
 import { Tabs } from "../../parts/tabs";
 import { When } from "../../parts/when";
 import { who } from "../../data/session";
-import { href } from "../../router";
+import { href, NEW } from "../../router";
 import { tasks as words } from "../../text";
 import { Jobs } from "./jobs";
 import { addressOf, CheckPill } from "./state";
@@ -35,7 +35,7 @@ export function TasksPage() {
     <div class="page">
       <div class="head-row">
         <h1>{words.title}</h1>
-        <a class="button primary" href={href("/tasks/new")}>
+        <a class="button primary" href={href(`/tasks/${NEW}`)}>
           {words.add}
         </a>
         <p class="lead muted">{words.lead}</p>

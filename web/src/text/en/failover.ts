@@ -192,6 +192,11 @@ export const moves = {
   wouldNot: "Nobody would take over.",
   findings: (count: number) => (count === 1 ? "1 remark is listed below the members." : `${count} remarks are listed below the members.`),
   facts: { heir: "Who", time: "Without a route", loss: "Lost at most" },
+  drill: "Drill",
+  drillTitle: (group: string) => `Drill of ${group}`,
+  drillLead: (active: string, heir: string) =>
+    `A real switchover to ${heir}, and back to ${active} once it follows again. Nothing is lost; open transactions are ended, twice.`,
+  drillNeeds: "It needs a rejoin hook (rejoin_hook), which makes the former active member a standby again.",
   switchover: "Switch over",
   switchTitle: (group: string) => `Switch ${group} over`,
   switchLead: (active: string) =>
