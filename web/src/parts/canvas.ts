@@ -53,7 +53,7 @@ export function draw(to: CanvasRenderingContext2D, frame: Frame): void {
   to.beginPath();
   to.rect(LEFT, TOP - 2, frame.width - LEFT - RIGHT, frame.height - TOP - BOTTOM + 4);
   to.clip();
-  to.lineJoin = "round";
+  to.lineJoin = "bevel";
   for (const layer of frame.scene.layers) paint(to, layer, frame, places);
   to.restore();
   drawMarks(to, frame.marks, places.x, [LEFT, frame.width - RIGHT], [TOP, frame.height - BOTTOM], frame.colour);

@@ -4,9 +4,10 @@
  *
  *     idle --press--> pressed --moved 4 px--> marking --release--> the range is set
  *
- * A chart that is scrolled out of sight is not drawn. Legend values are written straight
- * into the page: with a dozen charts sharing a cursor, rendering them would cost more than
- * drawing the lines.
+ * A chart that is scrolled out of sight is not drawn, and those that come into sight are
+ * drawn one a frame, before they are seen, so that scrolling stays smooth. Legend values
+ * are written straight into the page: with a dozen charts sharing a cursor, rendering them
+ * would cost more than drawing the lines.
  */
 
 import { latest } from "../data/series";
@@ -33,7 +34,25 @@ export interface Shown {
   still?: boolean;
 }
 
+/** Charts are drawn when they are this near to the window. */
+const NEAR = "600px";
 const surfaces = new Set<Surface>();
+/** In or near sight, and not drawn as they are now. */
+const due = new Set<Surface>();
+
+/** One a frame: what drawing costs comes after the script, when the browser fills the canvas. */
+function drawDue(): void {
+  const [first] = due;
+  if (!first) return;
+  due.delete(first);
+  first.update();
+  if (due.size > 0) requestAnimationFrame(drawDue);
+}
+
+function soon(surface: Surface): void {
+  if (due.size === 0) requestAnimationFrame(drawDue);
+  due.add(surface);
+}
 
 function point(at: number | undefined): void {
   for (const surface of surfaces) surface.point(at);
@@ -67,15 +86,16 @@ export class Surface {
     const sight = new IntersectionObserver(
       (entries) => {
         this.seen = entries.at(-1)?.isIntersecting === true;
-        if (this.seen && this.dirty) this.update();
+        if (this.seen && this.dirty) soon(this);
       },
-      { rootMargin: "200px" },
+      { rootMargin: NEAR },
     );
     size.observe(box);
     sight.observe(box);
     this.listen();
     return () => {
       surfaces.delete(this);
+      due.delete(this);
       size.disconnect();
       sight.disconnect();
     };
@@ -109,7 +129,8 @@ export class Surface {
     plot.lines.forEach((line, i) => {
       const element = this.values[i];
       const value = index === undefined ? latest(line.values) : (line.values[index] ?? null);
-      if (element) element.textContent = plot.format(value);
+      const said = plot.format(value);
+      if (element && element.textContent !== said) element.textContent = said;
     });
     const time = index === undefined ? undefined : times[index];
     if (this.at) {
@@ -133,7 +154,9 @@ export class Surface {
     const frame = this.frame;
     if (!frame) return;
     const [width, height] = [frame.width - LEFT - RIGHT, frame.height - TOP - BOTTOM];
-    const to = sized(this.above, width, height);
+    // Most of the time there is nothing on it: then it takes no memory and no time either.
+    const bare = this.cursor === undefined && this.pressed === undefined;
+    const to = sized(this.above, width, height, bare);
     if (!to) return;
     const { x, y } = placesOf(frame);
     if (this.pressed !== undefined && this.marked !== undefined) {
@@ -188,13 +211,14 @@ export class Surface {
   }
 }
 
-/** The context of a canvas of this size, empty, with one unit to a CSS pixel. */
-function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
-  const ratio = devicePixelRatio;
+/** The context of a canvas of this size, empty, with one unit to a CSS pixel; none for one that stays `bare`. */
+function sized(canvas: HTMLCanvasElement, width: number, height: number, bare = false): CanvasRenderingContext2D | null {
+  const ratio = bare ? 0 : devicePixelRatio;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
+  if (bare) return null;
   const context = canvas.getContext("2d");
   context?.scale(ratio, ratio);
   return context;
