@@ -195,6 +195,7 @@ pub fn newer(stored: Option<Durable>, beside: Option<Durable>) -> Durable {
         lineage: beside.lineage,
         members: beside.members,
         operation: None,
+        down: None,
         ..stored
     }
 }

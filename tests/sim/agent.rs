@@ -81,6 +81,8 @@ pub struct Agent {
     /// So many of the next commits fail.
     pub failing_commits: u32,
     pub slow_commits: bool,
+    /// So long takes the next one; 0: as usual.
+    pub commit_stalls: Time,
     /// What the fence hook says: proved.
     pub hook_proves: bool,
     pub replies: Vec<(u64, Result<(), holdfast::model::failover::group::Refusal>)>,
@@ -111,6 +113,7 @@ impl Agent {
             fault_at: Vec::new(),
             failing_commits: 0,
             slow_commits: false,
+            commit_stalls: 0,
             hook_proves: true,
             replies: Vec::new(),
             tells: Vec::new(),
@@ -178,7 +181,12 @@ impl World {
             .map(|(_, fault)| fault.clone())
             .collect();
         for fault in due {
-            self.at(self.now, Ev::Fault(fault));
+            if matches!(fault, Fault::CommitStalls(_)) {
+                // Of the commit that this is the boundary of.
+                self.fault(fault);
+            } else {
+                self.at(self.now, Ev::Fault(fault));
+            }
         }
         if !self.agent.crash_at.contains(&here) {
             return false;
@@ -274,6 +282,7 @@ impl World {
                     self.agent.failing_commits = self.agent.failing_commits.saturating_sub(1);
                     let most = if self.agent.slow_commits { 600 } else { 12 };
                     let takes = self.random.between(1, most) * MS;
+                    let takes = takes.max(std::mem::take(&mut self.agent.commit_stalls));
                     let life = self.agent.life;
                     self.after(takes, Ev::Committed { life, ok });
                     return;

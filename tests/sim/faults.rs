@@ -41,9 +41,14 @@ pub enum Fault {
     ReplayPause(Host, Time),
     ReplayResume(Host),
     Slow(Host, Host, Time),
+    /// Whatever the server answers is so late, for a while.
+    Laden(Host, Time, Time),
+    Relieved(Host),
     Burst(u64),
     AgentCrash(Time),
     AgentStall(Time),
+    /// The next commit takes so long, and nothing else stands still.
+    CommitStalls(Time),
     CommitsFail(u32),
     /// The store is that of so many commits ago; `true`: the file beside it is there.
     StoreOlder(usize, bool),
@@ -131,6 +136,7 @@ impl World {
             | Fault::DiskFull(host, _)
             | Fault::TooManyClients(host, _)
             | Fault::ReplayPause(host, _)
+            | Fault::Laden(host, ..)
             | Fault::PromoteByHand(host)
             | Fault::RewindByHand(host) => vec![host],
             Fault::Block(from, to, _) | Fault::Slow(from, to, _) => vec![from, to],
@@ -152,6 +158,11 @@ impl World {
                 self.after(time, Ev::Fault(Fault::FewClients(host)));
             }
             Fault::FewClients(host) => self.nodes[host].full = false,
+            Fault::Laden(host, by, time) => {
+                self.nodes[host].late = by;
+                self.after(time, Ev::Fault(Fault::Relieved(host)));
+            }
+            Fault::Relieved(host) => self.nodes[host].late = 0,
             Fault::ReplayPause(host, time) => {
                 self.nodes[host].replay_paused = self.nodes[host].standby;
                 self.after(time, Ev::Fault(Fault::ReplayResume(host)));
@@ -179,6 +190,7 @@ impl World {
             Fault::AgentStall(time) => {
                 self.agent.stalled_until = self.now + time;
             }
+            Fault::CommitStalls(time) => self.agent.commit_stalls = time,
             Fault::CommitsFail(many) => self.agent.failing_commits = many,
             Fault::StoreOlder(back, beside) => {
                 let at = self.agent.past.len().saturating_sub(back.max(1));
@@ -263,10 +275,12 @@ impl World {
         self.heal_links();
         self.note_reach();
         self.agent.failing_commits = 0;
+        self.agent.commit_stalls = 0;
         self.agent.crash_at.clear();
         for host in 0..self.nodes.len() {
             self.nodes[host].disk_full = false;
             self.nodes[host].full = false;
+            self.nodes[host].late = 0;
             self.nodes[host].replay_paused = false;
             self.nodes[host].other_agent = false;
             self.go_on(host);

@@ -113,6 +113,10 @@ pub struct Node {
     pub disk_full: bool,
     /// Logins are refused for want of connections.
     pub full: bool,
+    /// What it answers sets out so much later than it did what was asked.
+    pub late: Time,
+    /// Calls get no answer and are not obeyed.
+    pub deaf: bool,
     pub replay_paused: bool,
     pub receiver: Option<Receiver>,
     pub senders: Vec<Sender>,
@@ -147,6 +151,8 @@ impl Node {
             read_only: false,
             disk_full: false,
             full: false,
+            late: 0,
+            deaf: false,
             replay_paused: false,
             receiver: None,
             senders: Vec::new(),

@@ -190,6 +190,32 @@ fn run_with(seed: u64, traced: bool, torn: bool) -> (World, Option<String>) {
     carry_through(world, plan)
 }
 
+/// As [`run`], while servers answer late and the agent's own disk and process stall.
+fn run_laden(seed: u64, traced: bool) -> (World, Option<String>) {
+    let mut random = Random::new(seed ^ 0x10AD);
+    let setup = setup(&mut random);
+    let mut plan = plan(&mut random, &setup);
+    let mut last = plan.first().map_or(0, |(at, _)| *at);
+    for _ in 0..random.between(1, 6) {
+        last = moment(&mut random, last).min(FAULTS_UNTIL);
+        let time = random.pick(&[300, 1500, 3000, 6000]) * MS;
+        let by = random.pick(&[150, 900, 1500, 2500, 4000]) * MS;
+        let fault = match random.below(6) {
+            0 => Fault::CommitStalls(time),
+            1 => Fault::AgentStall(time),
+            _ => Fault::Laden(server(&mut random, setup.servers), by, time),
+        };
+        plan.push((last, fault));
+    }
+    let mut world = World::new(seed, setup, traced);
+    if random.chance(40) {
+        let boundary = random.between(10, 60);
+        let stall = random.pick(&[1, 3, 5]) * SECOND;
+        world.agent.fault_at = vec![(boundary, Fault::CommitStalls(stall))];
+    }
+    carry_through(world, plan)
+}
+
 /// As [`run`], of synchronous groups that fail over again and again while standbys are
 /// apart from each other: what could lose an acknowledged row.
 fn run_synchronous(seed: u64, traced: bool) -> (World, Option<String>) {
@@ -294,6 +320,11 @@ fn random_schedules_of_synchronous_groups_lose_nothing() {
 #[test]
 fn random_schedules_with_torn_logs_keep_every_promise() {
     all(run_torn, 50);
+}
+
+#[test]
+fn random_schedules_under_load_keep_every_promise() {
+    all(run_laden, 100);
 }
 
 /// Each of these broke a promise once.

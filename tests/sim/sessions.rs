@@ -56,8 +56,8 @@ impl World {
 
     fn send_sighting(&mut self, host: Host, look: u64, sighting: Sighting) {
         let Some(way) = self.way(host, self.here()) else { return };
-        let life = self.agent.life;
-        self.after(way, Ev::LookReply { life, look, sighting: Box::new(sighting) });
+        let (life, late) = (self.agent.life, self.nodes[host].late);
+        self.after(way + late, Ev::LookReply { life, look, sighting: Box::new(sighting) });
     }
 
     fn canary(&mut self, host: Host, look: u64, mut facts: Facts) {
@@ -93,6 +93,7 @@ impl World {
     pub fn call_arrive(&mut self, host: Host, call: u64) {
         match self.nodes[host].process {
             Process::Off => {}
+            Process::Up if self.nodes[host].deaf => {}
             Process::Hung => self.parked.calls.push((host, call)),
             Process::Down => self.answer(host, call, no("refused", false)),
             Process::Starting => self.answer(host, call, no("starting up", false)),
@@ -110,7 +111,8 @@ impl World {
         let Some(known) = self.agent.calls.get(&call) else { return };
         let life = known.life;
         let Some(way) = self.way(host, self.here()) else { return };
-        self.after(way, Ev::CallReply { life, call, result: Box::new(result) });
+        let late = self.nodes[host].late;
+        self.after(way + late, Ev::CallReply { life, call, result: Box::new(result) });
     }
 
     pub fn limbo(&mut self, host: Host, call: u64) {

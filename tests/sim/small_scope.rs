@@ -14,7 +14,7 @@ use crate::world::{Ev, Setup, World};
 /// What begins the change of the head.
 const CAUSES: usize = 7;
 /// What goes wrong besides, at a boundary; the first is nothing.
-const COMPANY: usize = 11;
+const COMPANY: usize = 14;
 /// Boundaries that a change of the head has at most.
 const BOUNDARIES: u64 = 30;
 /// Crashes so many boundaries after the other fault; the last is none.
@@ -45,7 +45,10 @@ fn company(number: usize) -> Option<Fault> {
         7 => Fault::CommitsFail(1),
         8 => Fault::Isolate(1500 * MS),
         9 => Fault::Restart { host: 1, down: 100 * MS, recovery: 100 * MS },
-        _ => Fault::Continue(0),
+        10 => Fault::Continue(0),
+        11 => Fault::CommitStalls(4 * SECOND),
+        12 => Fault::AgentStall(4 * SECOND),
+        _ => Fault::Laden(1, 2300 * MS, 4 * SECOND),
     })
 }
 

@@ -54,8 +54,14 @@ pub struct Core {
     pub(super) changed: Monotonic,
     /// First sign of the trouble that goes on.
     pub(super) suspect: Option<Monotonic>,
+    /// Since when the head has not served, whatever was begun and given up meanwhile.
+    pub(super) down: Option<Timestamp>,
+    /// The epoch whose cut was in vain, and how often.
+    pub(super) tries: Option<(u64, u32)>,
+    /// The epoch whose candidate was chosen in this run.
+    pub(super) chosen: Option<u64>,
     pub(super) refusal: Option<Refusal>,
-    refused: u32,
+    pub(super) refused: u32,
     /// Nothing is begun by evidence before.
     pub(super) wait_until: Monotonic,
     /// The store failed: nothing is staged before.
@@ -75,6 +81,7 @@ impl Core {
     /// Takes a group up as it was left; nothing is routed before its head was seen.
     pub fn new(settings: Settings, durable: Durable, now: Monotonic, wall: Timestamp) -> Self {
         let watches = settings.members.iter().map(|member| (member.clone(), Watch::default())).collect();
+        let down = durable.down;
         Self {
             settings,
             durable,
@@ -90,6 +97,9 @@ impl Core {
             started: now,
             changed: now,
             suspect: None,
+            down,
+            tries: None,
+            chosen: None,
             refusal: None,
             refused: 0,
             wait_until: now,
@@ -131,6 +141,7 @@ impl Core {
             Event::Settings(settings) => self.reconfigure(settings, &mut out),
         }
         self.note_isolation(now, &mut out);
+        self.note_outage(now, wall);
         if self.staged.is_none() {
             self.advance(now, wall, &mut out);
         }
@@ -203,6 +214,20 @@ impl Core {
         {
             watch.begin_again(now);
             self.look_at_all(out);
+        }
+    }
+
+    /// Clients count from the first moment without their primary: neither a late tick of ours nor a
+    /// failover that was given up begins that anew.
+    fn note_outage(&mut self, now: Monotonic, wall: Timestamp) {
+        match self.verdict(now) {
+            Verdict::Healthy | Verdict::Alive(_) | Verdict::NotWritable(_) => self.down = None,
+            Verdict::Unknown => {}
+            _ if self.down.is_none() => {
+                let first = self.head_watch().and_then(Watch::first_failure);
+                self.down = Some(first.map_or(wall, |first| wall.minus(now.since(first.asked))));
+            }
+            _ => {}
         }
     }
 
@@ -418,7 +443,7 @@ impl Core {
         if !self.verified {
             return if self.refusal.is_some() { State::Refused } else { State::Observing };
         }
-        if self.split().is_some() {
+        if self.split(now, wall).is_some() {
             return State::SplitBrain;
         }
         match self.verdict(now) {

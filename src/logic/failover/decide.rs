@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::event::{Action, Effect};
+use super::core::{AGAIN, Core};
+use super::event::{Action, Effect, Happening};
 use super::judge::{No, at};
 use super::work::{After, Purpose, Work};
 use crate::base::time::{Monotonic, Timestamp};
@@ -24,12 +24,17 @@ use crate::model::failover::group::RefusalCode;
 /// For the fence hook: what switches a host off may take as long as its management board.
 const HOOK: Duration = Duration::from_secs(20);
 
+/// After a failover that was given up because standbys did not answer, for so many of them.
+const SOON: Duration = Duration::from_secs(1);
+const PROMPT: u32 = 8;
+
 impl Core {
     /// Every cut is answered: choose, or undo.
     pub(super) fn cut_done(
         &mut self,
         mut operation: Operation,
         cut: Vec<CutStandby>,
+        missed: u32,
         now: Monotonic,
         wall: Timestamp,
         out: &mut Vec<Effect>,
@@ -41,8 +46,9 @@ impl Core {
         operation.cut = cut;
         let chosen = match self.choose(&operation) {
             Ok(chosen) => chosen,
-            Err(no) => return self.give_up(no, now, wall, out),
+            Err(no) => return self.cut_in_vain(no, &operation, missed, now, wall, out),
         };
+        self.chosen = Some(operation.epoch);
         if !self.settings.fenced || operation.kind == OperationKind::Switchover {
             return self.intend(operation, chosen, wall, out);
         }
@@ -54,6 +60,32 @@ impl Core {
         let mut durable = self.durable.clone();
         durable.operation = Some(operation);
         self.stage(durable, entries, After::Prove(chosen), out);
+    }
+
+    /// Too few are cut. Servers under load answer late: they are asked once more, and have longer.
+    fn cut_in_vain(
+        &mut self,
+        no: No,
+        operation: &Operation,
+        missed: u32,
+        now: Monotonic,
+        wall: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let slow = missed > 0 || operation.cut.is_empty();
+        let tries = self.tries_of(operation.epoch);
+        if slow && tries == 0 && operation.kind != OperationKind::Switchover {
+            self.tries = Some((operation.epoch, 1));
+            out.push(Effect::Tell(Happening::Trouble { detail: format!("{}; asked again", no.1) }));
+            self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN) };
+            return;
+        }
+        let before = self.refused;
+        self.give_up(no, now, wall, out);
+        if slow && before < PROMPT {
+            // Nothing was decided: it is begun again while the primary is dead.
+            self.wait_until = Monotonic(now.0 + SOON);
+        }
     }
 
     /// J3: the old primary is to be turned off.
@@ -130,6 +162,7 @@ impl Core {
     pub(super) fn give_up(&mut self, no: No, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         let mut durable = self.durable.clone();
         durable.operation = None;
+        durable.down = self.down;
         let text = format!("{}: {}", no.0.word(), no.1);
         let entry = Self::entry(durable.epoch, "aborted", text, wall);
         self.back_off(now);

@@ -92,6 +92,7 @@ impl Core {
             durable.last = Some(self.last_failover(&head, operation, wall));
         }
         durable.operation = None;
+        durable.down = None;
         let text = match head.forked {
             Some(fork) => format!(
                 "{} on timeline {}, which left {} at {}",

@@ -37,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// A call that was given up is carried out within so long after the server answers again.
 const LATE: Duration = Duration::from_secs(2);
 const WITHIN: Duration = Duration::from_secs(3);
+/// From the first look that shows a rival to its fence, as promised.
+const FENCED_WITHIN: Duration = Duration::from_secs(2);
 const HOOK_WITHIN: Duration = Duration::from_secs(600);
 
 impl Core {
@@ -174,11 +176,22 @@ impl Core {
         facts.is_primary() && same && !self.is_switch()
     }
 
-    /// A rival that is not fenced: two members take writes.
-    pub fn split(&self) -> Option<&Name> {
-        let unfenced =
-            |watch: &Watch| watch.current().is_some_and(|facts| self.is_rival(facts) && !is_fenced(facts));
-        self.standbys().find(|(_, watch)| unfenced(watch)).map(|(member, _)| member)
+    /// A rival that is not fenced: two members take writes. One that is being fenced is given the
+    /// time that this may take; one that nobody will fence is told at once.
+    pub fn split(&self, now: Monotonic, wall: Timestamp) -> Option<&Name> {
+        let split = |(member, watch): &(&Name, &Watch)| {
+            let unfenced = watch.current().is_some_and(|facts| self.is_rival(facts) && !facts.is_fenced());
+            let since = watch.writable_since.filter(|_| self.fences(member, wall));
+            unfenced && since.is_none_or(|since| now.since(since) >= FENCED_WITHIN)
+        };
+        self.standbys().find(split).map(|(member, _)| member)
+    }
+
+    /// Whether a rival is fenced without being asked for; else it is shown, and an operator decides.
+    fn fences(&self, member: &Name, wall: Timestamp) -> bool {
+        let superseded = self.durable.members.get(member).is_some_and(|memory| memory.superseded.is_some());
+        let manual = self.settings.mode == Mode::Manual && !superseded;
+        self.may_change(wall) && self.may_begin() && !manual
     }
 
     fn supersede(&mut self, member: &Name, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) -> bool {
@@ -193,8 +206,7 @@ impl Core {
             return false;
         }
         let epoch = self.durable.epoch;
-        if !self.may_begin() || (self.settings.mode == Mode::Manual && memory.superseded.is_none()) {
-            // It is shown, and an operator decides.
+        if !self.fences(member, wall) {
             return false;
         }
         if memory.superseded.is_none() || memory.fence.is_none() {
@@ -211,7 +223,7 @@ impl Core {
             self.stage(durable, vec![entry], After::Nothing, out);
             return true;
         }
-        if is_fenced(facts) {
+        if facts.is_fenced() {
             let Some((durable, entry)) = self.measure(member, facts, wall) else { return false };
             self.stage(durable, vec![entry], After::Nothing, out);
             return true;
@@ -376,7 +388,7 @@ impl Core {
             .watches
             .get(member)
             .and_then(Watch::current)
-            .is_none_or(|facts| !facts.is_primary() || is_fenced(facts));
+            .is_none_or(|facts| !facts.is_primary() || facts.is_fenced());
         // A fence hook that still runs would turn it off in the middle of it.
         let shot_at = self.is_calling(member, Purpose::Hook);
         if fenced && !shot_at && self.may_tell(member, Purpose::Rejoin, HOOK_BACK_OFF, now) {
@@ -464,8 +476,4 @@ impl Core {
         self.stage_head(best, None, "adopted", wall, out);
         true
     }
-}
-
-fn is_fenced(facts: &Facts) -> bool {
-    facts.read_only && facts.fence().is_some()
 }

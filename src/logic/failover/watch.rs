@@ -61,6 +61,8 @@ pub struct Watch {
     pub told: Option<(Purpose, Monotonic)>,
     /// Facts that were asked for before say nothing of now.
     pub voided: Option<Monotonic>,
+    /// Since when it has been a primary without the agent's fence in every look that said something.
+    pub writable_since: Option<Monotonic>,
     /// When a call last took the agent's fence off.
     pub unfenced: Option<Monotonic>,
     /// When a fresh connection, and when a canary was last asked for.
@@ -76,7 +78,7 @@ impl Watch {
         }
         self.asked = Some(asked);
         match sighting {
-            Sighting::Answered(facts) => self.answered(asked, facts),
+            Sighting::Answered(facts) => self.answered(asked, now, facts),
             Sighting::Failed(failure) => self.fail(Failed { asked, at: now, failure, witnessed: false }),
         }
     }
@@ -86,7 +88,7 @@ impl Watch {
         self.fail(Failed { asked: now, at: now, failure, witnessed: true });
     }
 
-    fn answered(&mut self, asked: Monotonic, mut facts: Facts) {
+    fn answered(&mut self, asked: Monotonic, now: Monotonic, mut facts: Facts) {
         if let Some((before, old)) = &self.facts {
             let seconds = asked.since(*before).as_secs_f64();
             if seconds > 0.0 && facts.timeline == old.timeline {
@@ -127,6 +129,12 @@ impl Watch {
             Some(false) => drop(self.canary_failed.get_or_insert(asked)),
             None => {}
         }
+        if facts.is_primary() && !facts.is_fenced() {
+            // A server that hung answers late what it was asked long ago.
+            self.writable_since.get_or_insert(now);
+        } else {
+            self.writable_since = None;
+        }
         self.failures.clear();
         self.failed = 0;
         self.facts = Some((asked, facts));
@@ -134,6 +142,10 @@ impl Watch {
 
     fn fail(&mut self, failed: Failed) {
         self.failed = self.failed.saturating_add(1);
+        if !matches!(failed.failure.class, FailureClass::Silent | FailureClass::Unreachable) {
+            // Not even those who reach it can write.
+            self.writable_since = None;
+        }
         if self.failures.len() == KEPT {
             // The first says since when.
             self.failures.remove(1);

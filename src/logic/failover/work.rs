@@ -43,6 +43,8 @@ pub enum Work {
     Replaying,
     Cutting {
         cut: Vec<CutStandby>,
+        /// So many of those that were asked did not say that they are cut.
+        missed: u32,
     },
     /// The fence hook runs, and `chosen` takes over once it has proved the old primary off.
     Proving {
@@ -121,6 +123,7 @@ impl Core {
     pub(super) fn begin(&mut self, begin: Begin, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         let mut durable = self.durable.clone();
         durable.epoch += 1;
+        durable.down = self.down;
         let mut operation = self.operation(begin, Step::Begun, durable.epoch, now, wall);
         let from = operation.from.as_ref().map_or("nobody", |head| head.member.as_str());
         let begun = format!("away from {from}: {}", operation.cause);
@@ -183,7 +186,7 @@ impl Core {
             candidate: None,
             intent: Lsn(0),
             started: wall,
-            noticed_ms: self.suspect.map_or(0, |since| now.since(since).as_millis() as u64),
+            noticed_ms: self.down.map_or(0, |since| wall.since(since).as_millis() as u64),
         }
     }
 
@@ -239,6 +242,8 @@ impl Core {
                 self.call(&member, Purpose::Unfence, Action::Unfence { sync_names }, within, out);
             }
             After::Hold => self.drain(out),
+            // Written so late that nobody was looked at since: as after a crash.
+            After::Cut if !self.all_looked() => self.work = Work::Idle,
             After::Cut => self.cut(out),
             After::Prove(chosen) => self.prove(chosen, out),
             After::Promote => self.promote(now, wall, out),
@@ -265,21 +270,17 @@ impl Core {
     }
 
     fn cut(&mut self, out: &mut Vec<Effect>) {
-        self.work = Work::Cutting { cut: Vec::new() };
+        self.work = Work::Cutting { cut: Vec::new(), missed: 0 };
         // Whatever was being put back is cut again, and to be remembered so.
         self.calls.clear();
         let Some(operation) = self.durable.operation.clone() else { return };
-        let reachable: Vec<_> = self
-            .standbys()
-            .filter(|(member, watch)| {
-                let remembered = self.durable.members.get(*member).is_some_and(|memory| memory.cut.is_some());
-                let standby = watch.current().is_some_and(|facts| !facts.is_primary());
-                remembered && standby
-            })
-            .map(|(member, _)| member.clone())
-            .collect();
-        for member in reachable {
-            self.call(&member, Purpose::Cut, Action::Cut, CUT, out);
+        // A look that failed may have been slow: it says enough only where others answer.
+        let tries = self.tries_of(operation.epoch);
+        let answering: Vec<_> = self.to_cut().filter(|(_, answers)| *answers).map(|(name, _)| name).collect();
+        let all = tries > 0 || answering.is_empty();
+        let asked = if all { self.to_cut().map(|(name, _)| name).collect() } else { answering };
+        for member in asked {
+            self.call(&member, Purpose::Cut, Action::Cut, CUT * (tries + 1), out);
         }
         let Some(from) = operation.from.map(|head| head.member) else { return };
         if let Some(watch) = self.watches.get_mut(&from) {
@@ -288,6 +289,21 @@ impl Core {
         if operation.kind == OperationKind::Forced {
             self.call(&from, Purpose::Fence, Action::Fence { epoch: operation.epoch }, FENCE, out);
         }
+    }
+
+    /// The standbys that a cut can be undone of, and whether each answers.
+    fn to_cut(&self) -> impl Iterator<Item = (Name, bool)> {
+        let fit = |(member, watch): (&Name, &Watch)| {
+            let remembered = self.durable.members.get(member).is_some_and(|memory| memory.cut.is_some());
+            let standby = watch.last_facts().is_some_and(|facts| !facts.is_primary());
+            (remembered && standby).then(|| (member.clone(), watch.current().is_some()))
+        };
+        self.standbys().filter_map(fit)
+    }
+
+    /// So often the cut of this epoch was tried in vain, in this run.
+    pub(super) fn tries_of(&self, epoch: u64) -> u32 {
+        self.tries.filter(|(of, _)| *of == epoch).map_or(0, |(_, tries)| tries)
     }
 
     /// The candidate of an intent may have been rebuilt by somebody before it was promoted.
@@ -324,9 +340,24 @@ impl Core {
                 self.work = Work::Promoting;
                 self.call(&candidate, Purpose::Promote, Action::Promote, PROMOTE, out);
             }
+            None if self.has_just_obeyed(&candidate) => {
+                self.work = Work::Promoting;
+                self.call(&candidate, Purpose::Promote, Action::Promote, PROMOTE, out);
+            }
             // Nobody else may be chosen: it may have been promoted already.
             None => self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN) },
         }
+    }
+
+    /// Too slow for a look, and it did what the cut asked of it.
+    fn has_just_obeyed(&self, candidate: &Name) -> bool {
+        let Some(operation) = &self.durable.operation else { return false };
+        let Some(watch) = self.watches.get(candidate) else { return false };
+        let since = watch.voided.unwrap_or_default();
+        self.chosen == Some(operation.epoch)
+            && watch
+                .facts_since(since)
+                .is_some_and(|facts| !facts.is_primary() && self.is_still_of_the_lineage(facts))
     }
 
     fn routed(&mut self, now: Monotonic, out: &mut Vec<Effect>) {
@@ -336,6 +367,7 @@ impl Core {
         self.changed = now;
         self.verified = true;
         self.suspect = None;
+        self.down = None;
         self.refusal = None;
         self.void = now;
         for watch in self.watches.values_mut() {
@@ -343,6 +375,7 @@ impl Core {
             watch.mark = None;
             watch.idle_since = None;
             watch.told = None;
+            watch.writable_since = None;
         }
         if let Some(last) = &self.durable.last {
             out.push(Effect::Tell(Happening::Switched(last.clone())));
@@ -375,9 +408,9 @@ impl Core {
                 self.resume_cut(&operation, now, wall, out)
             }
             (Work::Idle, Step::Intent) => self.promote(now, wall, out),
-            (Work::Cutting { cut }, _) => {
-                let cut = cut.clone();
-                self.cut_done(operation, cut, now, wall, out);
+            (Work::Cutting { cut, missed }, _) => {
+                let (cut, missed) = (cut.clone(), *missed);
+                self.cut_done(operation, cut, missed, now, wall, out);
             }
             (Work::Proving { chosen, proved }, _) => {
                 let (chosen, proved) = (chosen.clone(), *proved);
@@ -388,14 +421,15 @@ impl Core {
     }
 
     fn all_looked(&self) -> bool {
-        self.watches.values().all(|watch| watch.looked_since(self.started))
+        let since = self.started.max(self.void);
+        self.watches.values().all(|watch| watch.looked_since(since))
     }
 
-    /// After a crash between J1 and J4 nobody was promoted: go on, or give up if the old
+    /// After a crash, a stall or a cut in vain between J1 and J4 nobody was promoted: go on, or give up if the old
     /// primary serves.
     fn resume_cut(&mut self, operation: &Operation, now: Monotonic, wall: Timestamp, out: &mut Vec<Effect>) {
         if operation.kind == OperationKind::Switchover || self.head_is_back() {
-            let text = String::from("the agent was restarted in the middle of it");
+            let text = String::from("the agent was held up in the middle of it");
             self.give_up((RefusalCode::RolledBack, text), now, wall, out);
             return;
         }
@@ -428,16 +462,30 @@ impl Core {
         }
         match (purpose, result) {
             (Purpose::Cut, Ok(Answer::Cut { timeline, received, replayed })) => {
-                if let Work::Cutting { cut } = &mut self.work {
+                if let Work::Cutting { cut, .. } = &mut self.work {
                     cut.push(CutStandby { member: member.clone(), timeline, received, replayed });
                 }
+            }
+            (Purpose::Cut, _) => {
+                if let Work::Cutting { missed, .. } = &mut self.work {
+                    *missed += 1;
+                }
+            }
+            (Purpose::Fence, Ok(_)) if self.durable.operation.is_none() => {
+                // Whether it holds is to be seen at once.
+                out.push(Effect::Look {
+                    member: member.clone(),
+                    after: Duration::ZERO,
+                    fresh: false,
+                    canary: false,
+                });
             }
             (Purpose::Hook, Ok(_)) => {
                 if let Work::Proving { proved, .. } = &mut self.work {
                     *proved = true;
                 }
             }
-            (Purpose::Cut | Purpose::Fence, _) => {}
+            (Purpose::Fence, _) => {}
             (Purpose::Drain, _) if self.work != Work::Draining => {}
             (Purpose::Drain, result) => self.drained(result, now, wall, out),
             (Purpose::Replay, result) => self.replayed(result, now, wall, out),

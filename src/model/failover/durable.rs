@@ -33,6 +33,8 @@ pub struct Durable {
     pub sync_wish: Option<SyncWish>,
     pub operation: Option<Operation>,
     pub last: Option<LastFailover>,
+    /// Since when the head has not served, as it was when an operation began or was given up.
+    pub down: Option<Timestamp>,
 }
 
 impl Durable {

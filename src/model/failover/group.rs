@@ -26,7 +26,7 @@ impl Tier {
             Self::None => "No member could take over: a failure of the active one is an outage.",
             Self::Switch => "One route at a time between independent databases; no continuity of data.",
             Self::Async => {
-                "The standby with the most of the log takes over, within `max_lag`; what it had not received is lost. Clients that go around the endpoint can still write to an unreachable old primary."
+                "The standby with the most of the log takes over, within the configured lag limit (max_lag); what it had not received is lost. Clients that go around the endpoint can still write to an unreachable old primary."
             }
             Self::Sync => {
                 "No commit acknowledged under the server's default settings is lost: a quorum of members holds each of them."
@@ -184,4 +184,16 @@ pub struct LastFailover {
     pub lost_bytes_basis: LossBasis,
     /// T0: no common history from then on.
     pub diverged: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarantee_is_plain_text() {
+        for tier in [Tier::None, Tier::Switch, Tier::Async, Tier::Sync, Tier::Fenced] {
+            assert!(!tier.guarantee().contains(['`', '*', '<']), "{}", tier.guarantee());
+        }
+    }
 }

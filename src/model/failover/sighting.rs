@@ -128,6 +128,11 @@ impl Facts {
         }
     }
 
+    /// Whether our fence is on it, and holds.
+    pub fn is_fenced(&self) -> bool {
+        self.read_only && self.fence().is_some()
+    }
+
     /// The epoch of our fence on it, see [`fence_name`].
     pub fn fence(&self) -> Option<u64> {
         fence_epoch(self.sync_names.trim().trim_matches('"'))
