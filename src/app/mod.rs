@@ -375,7 +375,7 @@ impl Agent {
             environment: self.environment.clone(),
             data_dir: config.data_dir.clone(),
         };
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = hostname();
         let url = config.alerting.external_url.clone();
         let context = channels::Context { host, url: url.map(|url| url.trim_end_matches('/').to_owned()) };
         let dispatcher = Dispatcher::new(alerting, surroundings, context, &config);
@@ -480,11 +480,17 @@ impl Agent {
             sealer: self.settings.sealer(),
             supervisor: self.supervisor.clone(),
             path: self.directory.store(),
+            host: hostname(),
+            environment: self.environment.clone(),
             restart: self.restart.clone(),
         });
         let _ = self.backups.set(backups.clone());
+        let uploads = backups.clone();
         self.supervisor
             .spawn("backups", Policy::Restart, Phase::Engine, move |stop| backups.clone().run(stop));
+        self.supervisor.spawn("backup uploads", Policy::Restart, Phase::Engine, move |stop| {
+            uploads.clone().run_uploads(stop)
+        });
     }
 
     async fn told_to_restart(&self) {
@@ -574,6 +580,10 @@ fn store_options(directory: &Directory, storage: &Storage) -> StoreOptions {
             directory => Some(Some(PathBuf::from(directory))),
         },
     }
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A line for whoever started the agent; standard output carries nothing else.

@@ -5,10 +5,12 @@
 //! takes the lock of the data directory, so it is refused while an agent has it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Global;
 use super::client::{Client, block_on};
@@ -16,17 +18,22 @@ use super::exit::{DEGRADED, Done, FAILED, Failure, OK, UNREACHABLE};
 use super::output::{Table, bytes_of, note, print, print_json, text_of};
 use super::surroundings::Surroundings;
 use crate::app::Directory;
+use crate::base::secret::Secret;
 use crate::base::time::{Clock as _, SystemClock};
+use crate::config::load::load;
+use crate::config::overlay::Overlay;
 use crate::engine::backups::{beside, name_keys};
 use crate::model::access::AuditEntry;
 use crate::model::backup::{BackupId, Manifest, Plan};
+use crate::runtime::credential::Credential;
 use crate::runtime::seal::Sealer;
 use crate::store::Beside;
 use crate::store::backup::restore::{self, Present};
 use crate::store::backup::shelf::{manifest_beside, read_manifest};
-use crate::store::backup::{BackupError, Looked, Shelf, look};
+use crate::store::backup::{BackupError, Looked, Shelf, Unseal, is_sealed, look_into};
 
 const PATH: &str = "/api/v1/backups";
+const PASSPHRASE_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand, Debug)]
 pub enum BackupCommand {
@@ -38,6 +45,9 @@ pub enum BackupCommand {
     Verify {
         /// Id of a backup, or the path of one, for which no agent has to run
         backup: String,
+        /// The passphrase of a path that is sealed; else that of section [backup]
+        #[arg(long, value_name = "PATH")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Put a backup in the place of the store; the store is kept beside it
     Restore {
@@ -46,6 +56,9 @@ pub enum BackupCommand {
         /// Only say what would change
         #[arg(long)]
         dry_run: bool,
+        /// The passphrase of a path that is sealed; else that of section [backup]
+        #[arg(long, value_name = "PATH")]
+        passphrase_file: Option<PathBuf>,
     },
 }
 
@@ -63,9 +76,42 @@ pub fn backup(command: &BackupCommand, global: &Global, surroundings: &Surroundi
             Ok(OK)
         }
         BackupCommand::Ls => list(global, surroundings),
-        BackupCommand::Verify { backup } => verify(backup, global, surroundings),
-        BackupCommand::Restore { backup, dry_run } => restore(backup, *dry_run, global, surroundings),
+        BackupCommand::Verify { backup, passphrase_file } => {
+            verify(backup, passphrase_file.as_deref(), global, surroundings)
+        }
+        BackupCommand::Restore { backup, dry_run, passphrase_file } => {
+            restore(backup, *dry_run, passphrase_file.as_deref(), global, surroundings)
+        }
     }
+}
+
+/// What a sealed file is opened with: the passphrase that was named, or the configured one.
+fn unseal(
+    file: &Path,
+    named: Option<&Path>,
+    global: &Global,
+    surroundings: &Surroundings,
+) -> Result<Unseal, Failure> {
+    let data_dir = surroundings.data_dir(global);
+    let folder = if data_dir.is_dir() { &data_dir } else { file.parent().unwrap_or(Path::new(".")) };
+    let scratch = folder.join(format!("holdfast-backup-{}.open", std::process::id()));
+    if !is_sealed(file).map_err(failed)? {
+        return Ok(Unseal { passphrase: None, scratch });
+    }
+    let configured = match named {
+        Some(_) => None,
+        None => load(surroundings.sources(global, Vec::new()), Overlay::default()).ok(),
+    };
+    let section = configured.map(|loaded| loaded.config.backup.clone()).unwrap_or_default();
+    let environment = surroundings.environment.iter();
+    let environment = environment.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect();
+    let place = named.or(section.passphrase_file.as_deref());
+    let credential = Credential::of(None, place, section.passphrase_env.as_deref(), &environment);
+    let passphrase = block_on(async {
+        let read = credential.read(Instant::now() + PASSPHRASE_DEADLINE).await;
+        read.map_err(|error| Failure::new(FAILED, error))
+    })?;
+    Ok(Unseal { passphrase, scratch })
 }
 
 fn post(global: &Global, surroundings: &Surroundings, path: &str, body: &Value) -> Result<Value, Failure> {
@@ -81,7 +127,7 @@ fn list(global: &Global, surroundings: &Surroundings) -> Done {
         print_json(&answer)?;
         return Ok(OK);
     }
-    let mut table = Table::new(["ID", "CREATED", "SIZE", "TOOK", "BY", "VERSION"]);
+    let mut table = Table::new(["ID", "CREATED", "SIZE", "TOOK", "BY", "VERSION", "SEALED", "WHERE"]);
     for item in answer["items"].as_array().into_iter().flatten() {
         table.row([
             text_of(&item["id"]),
@@ -90,7 +136,12 @@ fn list(global: &Global, surroundings: &Surroundings) -> Done {
             format!("{} ms", item["duration_ms"]),
             text_of(&item["by"]),
             text_of(&item["version"]),
+            String::from(if item["sealed"] == true { "yes" } else { "no" }),
+            places_of(item),
         ]);
+    }
+    if let Some(problem) = answer["problem"].as_str() {
+        note(&format!("holdfast: those of the object store are not shown: {problem}"));
     }
     if table.is_empty() {
         note("there is no backup: `holdfast backup create` makes one");
@@ -98,6 +149,11 @@ fn list(global: &Global, surroundings: &Surroundings) -> Done {
         print(&table.render())?;
     }
     Ok(OK)
+}
+
+fn places_of(item: &Value) -> String {
+    let places = item["places"].as_array().into_iter().flatten();
+    places.map(text_of).collect::<Vec<_>>().join(", ")
 }
 
 /// Where a backup is read.
@@ -131,22 +187,25 @@ fn failed(error: BackupError) -> Failure {
 }
 
 /// The file and its manifest, read whole.
-fn looked(file: &Path) -> Result<(Looked, Option<Manifest>), Failure> {
+fn looked(file: &Path, unseal: &Unseal) -> Result<(Looked, Option<Manifest>), Failure> {
     let manifest = read_manifest(&manifest_beside(file)).map_err(failed)?;
     if manifest.is_none() {
         note("holdfast: there is no manifest beside it: only what the file says of itself is checked");
     }
     let clock = SystemClock::new();
     let began = clock.monotonic();
-    let mut looked = look(file, manifest.as_ref(), &|| true).map_err(failed)?;
+    let mut looked = look_into(file, manifest.as_ref(), unseal, &|| true).map_err(failed)?;
     looked.verdict.duration_ms = clock.monotonic().since(began).as_millis() as u64;
     Ok((looked, manifest))
 }
 
-fn verify(backup: &str, global: &Global, surroundings: &Surroundings) -> Done {
+fn verify(backup: &str, named: Option<&Path>, global: &Global, surroundings: &Surroundings) -> Done {
     let verdict = match place_of(backup, global, surroundings)? {
         Place::Agent(id) => post(global, surroundings, &format!("{PATH}/{id}/verify"), &json!({}))?,
-        Place::Here(file) => json!(looked(&file)?.0.verdict),
+        Place::Here(file) => {
+            let unseal = unseal(&file, named, global, surroundings)?;
+            json!(looked(&file, &unseal)?.0.verdict)
+        }
     };
     let valid = verdict["valid"] == true;
     if global.json {
@@ -167,13 +226,22 @@ fn verdict_text(verdict: &Value) -> String {
     let word = if verdict["valid"] == true { "valid" } else { "NOT VALID" };
     let mut text =
         format!("{word}: {}, {rows} rows, {} ms\n", bytes_of(&verdict["bytes"]), verdict["duration_ms"]);
+    if verdict["sealed"] == true && verdict["opened"] != true {
+        text.push_str("  it is sealed: without the passphrase only its sha256 was checked\n");
+    }
     for problem in verdict["problems"].as_array().into_iter().flatten() {
         text.push_str(&format!("  {}\n", text_of(problem)));
     }
     text
 }
 
-fn restore(backup: &str, dry_run: bool, global: &Global, surroundings: &Surroundings) -> Done {
+fn restore(
+    backup: &str,
+    dry_run: bool,
+    named: Option<&Path>,
+    global: &Global,
+    surroundings: &Surroundings,
+) -> Done {
     match place_of(backup, global, surroundings)? {
         Place::Agent(id) => {
             let body = json!({ "dry_run": dry_run });
@@ -190,7 +258,8 @@ fn restore(backup: &str, dry_run: bool, global: &Global, surroundings: &Surround
             }
         }
         Place::Here(file) => {
-            let plan = restore_here(&file, dry_run, global, surroundings)?;
+            let unseal = unseal(&file, named, global, surroundings)?;
+            let plan = restore_here(&file, dry_run, &unseal, global, surroundings)?;
             let plan = json!(plan);
             if global.json {
                 print_json(&json!({ "dry_run": dry_run, "restarting": false, "plan": plan }))?;
@@ -207,13 +276,18 @@ fn restore(backup: &str, dry_run: bool, global: &Global, surroundings: &Surround
 fn restore_here(
     file: &Path,
     dry_run: bool,
+    unseal: &Unseal,
     global: &Global,
     surroundings: &Surroundings,
 ) -> Result<Plan, Failure> {
-    let (looked, manifest) = looked(file)?;
+    let (looked, manifest) = looked(file, unseal)?;
     if !looked.verdict.valid {
         let problems = looked.verdict.problems.join("\n  ");
         return Err(Failure::new(FAILED, format!("{} is not valid:\n  {problems}", file.display())));
+    }
+    if !looked.verdict.opened {
+        let message = format!("{} is sealed: expected --passphrase-file", file.display());
+        return Err(Failure::new(FAILED, message));
     }
     let data_dir = surroundings.data_dir(global);
     // Nothing is made for a look.
@@ -231,8 +305,12 @@ fn restore_here(
     let mut plan = restore::plan(&looked, present.unwrap_or_default().as_ref(), &files);
     plan.created_at = manifest.map(|manifest| manifest.created_at);
     let credentials = surroundings.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    name_keys(&mut plan, &looked, &Sealer::new(&data_dir, credentials.as_deref()));
+    let sealer = Sealer::new(&data_dir, credentials.as_deref());
+    name_keys(&mut plan, &looked, &sealer);
     if !dry_run {
+        if let Some(opened) = &looked.opened {
+            sealer.take_in(&opened.keys).map_err(|error| Failure::new(FAILED, error))?;
+        }
         let now = SystemClock::new().now();
         let audit = AuditEntry {
             at: now,
@@ -241,7 +319,8 @@ fn restore_here(
             object: file.display().to_string(),
             detail: format!("sha256 {}", looked.verdict.sha256),
         };
-        restore::stage(file, &looked.verdict.sha256, &store, &audit).map_err(failed)?;
+        let (inside, sha256) = looked.store(file);
+        restore::stage(inside, sha256, &store, &audit).map_err(failed)?;
         let finished = restore::finish(&store, now).map_err(failed)?;
         if let Some(kept) = finished.and_then(|finished| finished.kept) {
             note(&format!("the store before is kept as {}", kept.display()));

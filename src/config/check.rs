@@ -47,7 +47,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     channel::check(&config.channel, &mut checker);
     route::check(&config.route, &config.channel, &mut checker);
     config.quiet_hours.check(&config.collect.rootfs, &mut checker);
-    config.backup.check(&mut checker);
+    config.backup.check(config, &mut checker);
     config.cache.check(&mut checker);
     config.log.check(&mut checker);
     config.services.check(&mut checker);

@@ -47,6 +47,8 @@ pub fn permitted(before: &Loaded, next: &Loaded, by: &Origin, admin: bool) -> Re
             refuse("decides who may do what: only the scope `admin` may change it");
         } else if !admin && restarts(&key) {
             refuse("decides what may be restarted: only the scope `admin` may change it");
+        } else if !admin && leads_backups(&key, before, next) {
+            refuse("decides where backups go and who can open them: only the scope `admin` may change it");
         } else if !admin && names_source(&key) && value.is_some() {
             refuse("what is read from there is sent out: only the scope `admin` may name it");
         } else if !admin && pinned_by_file(&key) && !key.is_secret() && sends_secret(before, next, &key) {
@@ -94,6 +96,25 @@ fn gives_access(key: &Key) -> bool {
 /// Whether the value says which units may be restarted.
 fn restarts(key: &Key) -> bool {
     matches!(key.0.as_slice(), [Step::Key(section), ..] if section == "services")
+}
+
+/// Whether the value says where copies of the whole store go, or to whom they are sealed.
+fn leads_backups(key: &Key, before: &Loaded, next: &Loaded) -> bool {
+    match key.0.as_slice() {
+        [Step::Key(section), Step::Key(name)] => {
+            section == "backup" && ["target", "prefix", "passphrase_file", "passphrase_env"].contains(&name.as_str())
+        }
+        [Step::Key(family), Step::Key(kind), Step::Item(item), Step::Key(_)] => {
+            let is_theirs = |loaded: &Loaded| {
+                loaded.config.backup.target.as_ref().is_some_and(|name| name.as_str() == item)
+            };
+            family == "target"
+                && kind == "object_store"
+                && pinned_by_file(key)
+                && (is_theirs(before) || is_theirs(next))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the value names where something is read from.

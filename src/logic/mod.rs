@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod breaker;
 pub mod check;
+pub mod container;
 pub mod failover;
 pub mod health;
 pub mod latencies;

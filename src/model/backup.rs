@@ -85,13 +85,52 @@ pub struct Manifest {
     pub rows: BTreeMap<String, u64>,
     /// Whether it is sealed to a passphrase as a whole.
     pub sealed: bool,
-    /// Ids of the keys that its secrets are sealed with: they lie in the key file beside the
-    /// store, never in the backup.
+    /// How the passphrase becomes its key; left out where it is not sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+    /// Ids of the keys that its secrets are sealed with. The keys lie in the key file beside
+    /// the store; a sealed backup holds them, any other one never does.
     pub keys: Vec<String>,
     /// How long making it took, ms.
     pub duration_ms: u64,
     /// `schedule`, or who asked.
     pub by: String,
+}
+
+/// How a passphrase becomes the key of a sealed backup; the same stands in front of its file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = BackupSeal)]
+pub struct Seal {
+    /// `argon2id`, version 1.3.
+    pub kdf: String,
+    /// KiB.
+    pub memory: u32,
+    pub passes: u32,
+    pub lanes: u32,
+    /// Hexadecimal; of this backup alone.
+    pub salt: String,
+    /// `chacha20-poly1305`, in chunks.
+    pub cipher: String,
+}
+
+/// Where a backup is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BackupPlace)]
+pub enum Place {
+    /// The directory of backups on this host.
+    Directory,
+    /// The bucket of `[backup] target`.
+    ObjectStore,
+}
+
+/// A backup and where it is.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Backup)]
+pub struct Kept {
+    #[serde(flatten)]
+    pub manifest: Manifest,
+    pub places: Vec<Place>,
 }
 
 /// What reading a whole backup said.
@@ -107,6 +146,11 @@ pub struct Verdict {
     pub sha256: String,
     /// Whether there was a manifest to compare with.
     pub manifest: bool,
+    /// Whether it is sealed to a passphrase.
+    pub sealed: bool,
+    /// Whether what is inside was read: not where it is sealed and the passphrase is not here;
+    /// then the sha256 is all that was checked.
+    pub opened: bool,
     /// Rows of each table as they were read.
     pub rows: BTreeMap<String, u64>,
     /// Tables that this version does not know; they are kept as they are.

@@ -7,11 +7,11 @@ use axum::response::Response;
 use crate::http::auth::{Access, Admin};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
-use crate::http::page::{List, Paging};
+use crate::http::page::Paging;
 use crate::http::registry::{Registry, routes};
-use crate::http::routes::backups::{Order, RestoreOrder, Restoring, made, page, restored, verified};
+use crate::http::routes::backups::{BackupList, Order, RestoreOrder, Restoring, made, page, restored, verified};
 use crate::http::state::AppState;
-use crate::model::backup::{Manifest, Verdict};
+use crate::model::backup::{Kept, Verdict};
 
 pub fn routes<R: Registry>(registry: R) -> R {
     registry.routes(routes!(create)).routes(routes!(list)).routes(routes!(verify)).routes(routes!(restore))
@@ -21,7 +21,7 @@ pub fn routes<R: Registry>(registry: R) -> R {
 #[utoipa::path(
     post, path = "/admin/backup/create", tag = "backups", request_body(content = Order, description = "May be left out."),
     security(("token" = ["admin"]), ("key" = ["admin"])),
-    responses((status = 201, body = Manifest, headers(("Location" = String))))
+    responses((status = 201, body = Kept, headers(("Location" = String))))
 )]
 async fn create(
     access: Access<Admin>,
@@ -31,21 +31,22 @@ async fn create(
     made(&app, &access.principal.who).await
 }
 
-/// Every backup, newest first.
+/// Every backup, newest first, with those that are only in the object store.
 #[utoipa::path(
     get, path = "/admin/backup", tag = "backups", params(Paging),
     security(("token" = ["admin"]), ("key" = ["admin"])),
-    responses((status = 200, body = List<Manifest>))
+    responses((status = 200, body = BackupList))
 )]
 async fn list(
     _: Access<Admin>,
     State(app): State<AppState>,
     ApiQuery(paging): ApiQuery<Paging>,
-) -> Result<Json<List<Manifest>>, Problem> {
+) -> Result<Json<BackupList>, Problem> {
     page(&app, &paging).await
 }
 
-/// Reads a whole backup: its sha256, the checksums of its pages, every row.
+/// Reads a whole backup: its sha256, the checksums of its pages, every row. One that is only
+/// in the object store is fetched before.
 #[utoipa::path(
     post, path = "/admin/backup/{id}/verify", tag = "backups", params(("id" = String, Path)),
     request_body(content = Order, description = "May be left out."),

@@ -15,14 +15,14 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
-use crate::engine::backups::BackupsError;
+use crate::engine::backups::{BackupsError, Listing};
 use crate::http::auth::{Access, Admin, MonitoringRead};
 use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
 use crate::http::page::{List, Paging};
 use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
-use crate::model::backup::{BackupId, Manifest, Plan, Verdict};
+use crate::model::backup::{BackupId, Kept, Manifest, Plan, Verdict};
 use crate::store::backup::BackupError;
 
 /// Bytes of a file that are read at once.
@@ -43,14 +43,25 @@ impl From<BackupsError> for Problem {
         match error {
             BackupsError::Busy => Self::new(StatusCode::CONFLICT, "busy", detail).retry_after(5),
             BackupsError::Unknown { .. } => Self::not_found(detail),
-            BackupsError::Invalid(_) => invalid(detail),
+            BackupsError::Invalid(_) | BackupsError::Fetched { .. } => invalid(detail),
+            BackupsError::Bucket(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "object_store_unavailable", detail).retry_after(60)
+            }
+            BackupsError::Passphrase(_) | BackupsError::Keys(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "backup_unavailable", detail).retry_after(60)
+            }
             BackupsError::Store(error) => error.into(),
             BackupsError::Failed => Self::internal(),
             BackupsError::Backup(error) => match error {
                 BackupError::DiskFull { .. } => {
                     Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", detail)
                 }
-                BackupError::Damaged { .. } | BackupError::TooNew { .. } => invalid(detail),
+                BackupError::Damaged { .. } | BackupError::TooNew { .. } | BackupError::Sealed { .. } => {
+                    invalid(detail)
+                }
+                BackupError::NoPassphrase { .. } => {
+                    Self::new(StatusCode::UNPROCESSABLE_ENTITY, "passphrase_missing", detail)
+                }
                 _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, "backup_unavailable", detail).retry_after(5),
             },
         }
@@ -72,9 +83,9 @@ fn id_of(text: &str) -> Result<BackupId, Problem> {
 /// # Errors
 /// As the engine says.
 pub async fn made(app: &App, who: &str) -> Result<Response, Problem> {
-    let manifest = app.backups()?.create(who).await?;
-    let address = format!("/api/v1/backups/{}", manifest.id);
-    let mut response = (StatusCode::CREATED, Json(manifest)).into_response();
+    let made = app.backups()?.create(who).await?;
+    let address = format!("/api/v1/backups/{}", made.manifest.id);
+    let mut response = (StatusCode::CREATED, Json(made)).into_response();
     if let Ok(address) = HeaderValue::from_str(&address) {
         response.headers_mut().insert(LOCATION, address);
     }
@@ -82,12 +93,23 @@ pub async fn made(app: &App, who: &str) -> Result<Response, Problem> {
 }
 
 /// One page of all backups.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct BackupList {
+    #[serde(flatten)]
+    list: List<Kept>,
+    /// Why the backups of the object store are not among them; null where they are, or where
+    /// none is configured.
+    problem: Option<String>,
+}
+
+/// One page of all backups.
 ///
 /// # Errors
 /// As the engine says.
-pub async fn page(app: &App, paging: &Paging) -> Result<Json<List<Manifest>>, Problem> {
+pub async fn page(app: &App, paging: &Paging) -> Result<Json<BackupList>, Problem> {
     let window = paging.window()?;
-    Ok(Json(List::of(app.backups()?.list().await?, window)))
+    let Listing { backups, problem } = app.backups()?.list().await?;
+    Ok(Json(BackupList { list: List::of(backups, window), problem }))
 }
 
 /// Reads a whole backup.
@@ -129,17 +151,17 @@ pub async fn restored(app: &App, id: &str, order: &RestoreOrder, who: &str) -> R
     Ok((status, Json(body)).into_response())
 }
 
-/// Every backup, newest first.
+/// Every backup, newest first, with those that are only in the object store.
 #[utoipa::path(
     get, path = "/api/v1/backups", tag = "backups", params(Paging),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
-    responses((status = 200, body = List<Manifest>))
+    responses((status = 200, body = BackupList))
 )]
 async fn list(
     _: Access<MonitoringRead>,
     State(app): State<AppState>,
     ApiQuery(paging): ApiQuery<Paging>,
-) -> Result<Json<List<Manifest>>, Problem> {
+) -> Result<Json<BackupList>, Problem> {
     page(&app, &paging).await
 }
 
@@ -149,11 +171,12 @@ async fn list(
 #[schema(as = BackupOrder)]
 pub struct Order {}
 
-/// Makes a backup of the store as it is now; it is on the disk when this answers.
+/// Makes a backup of the store as it is now; it is on the disk when this answers, and goes to
+/// the object store after that.
 #[utoipa::path(
     post, path = "/api/v1/backups", tag = "backups", request_body(content = Order, description = "May be left out."),
     security(("token" = ["admin"]), ("key" = ["admin"])),
-    responses((status = 201, body = Manifest, headers(("Location" = String))))
+    responses((status = 201, body = Kept, headers(("Location" = String))))
 )]
 async fn create(
     access: Access<Admin>,
@@ -167,13 +190,13 @@ async fn create(
 #[utoipa::path(
     get, path = "/api/v1/backups/{id}", tag = "backups", params(("id" = String, Path)),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
-    responses((status = 200, body = Manifest))
+    responses((status = 200, body = Kept))
 )]
 async fn show(
     _: Access<MonitoringRead>,
     State(app): State<AppState>,
     ApiPath(id): ApiPath<String>,
-) -> Result<Json<Manifest>, Problem> {
+) -> Result<Json<Kept>, Problem> {
     Ok(Json(app.backups()?.get(&id_of(&id)?).await?))
 }
 
@@ -192,7 +215,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The file of a backup.
+/// The file of a backup; fetched before where it is only in the object store.
 #[utoipa::path(
     get, path = "/api/v1/backups/{id}/file", tag = "backups", params(("id" = String, Path)),
     security(("token" = ["admin"]), ("key" = ["admin"])),
@@ -204,8 +227,8 @@ async fn file(
     ApiPath(id): ApiPath<String>,
 ) -> Result<Response, Problem> {
     let id = id_of(&id)?;
-    let manifest = app.backups()?.get(&id).await?;
-    download(app.backups()?.file(&id), &manifest).await
+    let (path, manifest) = app.backups()?.file_of(&id).await?;
+    download(path, &manifest).await
 }
 
 async fn download(path: PathBuf, manifest: &Manifest) -> Result<Response, Problem> {
@@ -232,7 +255,9 @@ async fn download(path: PathBuf, manifest: &Manifest) -> Result<Response, Proble
     Ok(response)
 }
 
-/// Reads a whole backup: its sha256, the checksums of its pages, every row.
+/// Reads a whole backup: its sha256, the checksums of its pages, every row. One that is only
+/// in the object store is fetched before; of a sealed one the inside is read where the
+/// passphrase is configured.
 #[utoipa::path(
     post, path = "/api/v1/backups/{id}/verify", tag = "backups", params(("id" = String, Path)),
     request_body(content = Order, description = "May be left out."),

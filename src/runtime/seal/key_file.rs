@@ -76,7 +76,11 @@ pub fn read(path: &Path) -> Result<Option<Keys>, SealError> {
     parse(&text).map(Some).map_err(|reason| failed(path, reason))
 }
 
-fn parse(text: &str) -> Result<Keys, String> {
+/// The lines of a key file, the current key first.
+///
+/// # Errors
+/// What is wrong with which line; never the line.
+pub fn parse(text: &str) -> Result<Keys, String> {
     let mut keys = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         // Never the line itself: it may be most of a key.

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use self::key::{Key, Sealed};
 use self::key_file::Keys;
+use crate::base::secret::Secret;
 
 pub use self::key::KeyId;
 
@@ -117,6 +118,43 @@ impl Sealer {
             .ok()
             .flatten()
             .is_some_and(|found| found.keys.iter().any(|key| key.id().to_string() == id))
+    }
+
+    /// Every key there is as lines of a key file; empty where there is none. For a backup
+    /// that is itself sealed, and nothing else. Blocking: reads files.
+    ///
+    /// # Errors
+    /// [`SealError::KeyFile`]
+    pub fn keys(&self) -> Result<Secret, SealError> {
+        let found = self.find()?;
+        let lines = found.iter().flat_map(|found| found.keys.iter()).map(|key| format!("{}\n", key.to_line()));
+        Ok(Secret::new(lines.collect::<String>()))
+    }
+
+    /// Adds the keys that `lines`, made by [`Sealer::keys`], hold and that are not here: as
+    /// former ones where there is a current one. Says how many. Blocking: durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// [`SealError::KeyFile`]; the file is as it was.
+    pub fn take_in(&self, lines: &Secret) -> Result<usize, SealError> {
+        if lines.expose().trim().is_empty() {
+            return Ok(0);
+        }
+        let given = key_file::parse(lines.expose());
+        let given = given.map_err(|reason| SealError::KeyFile { path: self.file.clone(), reason })?;
+        let here = self.find()?;
+        let known = |key: &&Key| here.as_ref().is_none_or(|found| found.keys.find(key.id()).is_none());
+        let fresh: Vec<Key> = given.iter().filter(known).cloned().collect();
+        if fresh.is_empty() {
+            return Ok(0);
+        }
+        let mut all = key_file::read(&self.file)?.iter().flat_map(Keys::iter).cloned().collect::<Vec<Key>>();
+        all.extend(fresh.iter().cloned());
+        let mut all = all.into_iter();
+        let Some(current) = all.next() else { return Ok(0) };
+        self.write(&Keys { current, former: all.collect() })?;
+        Ok(fresh.len())
     }
 
     fn write(&self, keys: &Keys) -> Result<(), SealError> {
@@ -296,6 +334,29 @@ mod tests {
         assert_eq!(alone.open(PLACE, &second).unwrap(), "second");
         assert!(matches!(alone.open(PLACE, &first), Err(SealError::NoKey { .. })));
         assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn keys_that_are_taken_in_open_what_they_sealed() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, to) = (Sealer::new(old.path(), None), Sealer::new(new.path(), None));
+        assert!(from.keys().unwrap().is_empty() && to.take_in(&from.keys().unwrap()) == Ok(0));
+        let first = from.seal(PLACE, "first").unwrap();
+        from.begin_rotation().unwrap();
+        let second = from.seal(PLACE, "second").unwrap();
+        let keys = from.keys().unwrap();
+        // Where there is no key yet, and beside one that stays the current one.
+        assert!(to.take_in(&Secret::new("no key")).is_err());
+        let own = to.seal(PLACE, "own").unwrap();
+        assert_eq!((to.take_in(&keys), to.take_in(&keys)), (Ok(2), Ok(0)));
+        for (sealed, text) in [(&first, "first"), (&second, "second"), (&own, "own")] {
+            assert_eq!(to.open(PLACE, sealed).unwrap(), text);
+        }
+        assert!(to.is_current([own.as_str()]).unwrap());
+        let third = tempfile::tempdir().unwrap();
+        let fresh = Sealer::new(third.path(), None);
+        fresh.take_in(&keys).unwrap();
+        assert!(fresh.is_current([second.as_str()]).unwrap());
     }
 
     #[test]

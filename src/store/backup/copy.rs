@@ -14,7 +14,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::{BackupError, guarded};
+use super::{BackupError, DISK_RESERVE, guarded};
 use crate::store::Store;
 use crate::store::fault::Fault;
 use crate::store::shared::{lock, read};
@@ -24,8 +24,6 @@ use crate::store::tables::{self, CONFIG, Checked, META, META_CLEAN, META_SCHEMA,
 const CACHE: usize = 4 << 20;
 /// Rows between two looks whether to go on.
 const LOOK_EVERY: u64 = 64;
-/// Left over on the disk for others, bytes.
-const DISK_RESERVE: u64 = 4 << 20;
 
 /// What was copied.
 #[derive(Clone, PartialEq, Debug)]

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::copy::{overlay, unknown};
 use super::read_through::ReadThrough;
+use super::sealed::{Opened, Unseal, is_sealed, open};
 use super::walk::{Walked, walk};
 use super::{BackupError, guarded, hex};
 use crate::base::id::Name;
@@ -32,6 +33,8 @@ const CHUNK: usize = 256 << 10;
 /// What a file holds, beyond the verdict.
 #[derive(Debug)]
 pub struct Looked {
+    /// What was in a sealed one.
+    pub opened: Option<Opened>,
     pub verdict: Verdict,
     /// The configuration at run time inside.
     pub overlay: serde_json::Value,
@@ -50,8 +53,16 @@ struct Inside {
     alerts: Vec<Alert>,
 }
 
-/// Reads the file at `path` whole and compares it with `manifest`. Blocking. What is wrong
-/// with it is in the verdict.
+impl Looked {
+    /// The store inside `file` as it is to be put in place, and its sha256.
+    pub fn store<'a>(&'a self, file: &'a Path) -> (&'a Path, &'a str) {
+        self.opened
+            .as_ref()
+            .map_or((file, &self.verdict.sha256), |opened| (&opened.path, &opened.sha256))
+    }
+}
+
+/// [`look_into`] without a passphrase.
 ///
 /// # Errors
 /// The file cannot be read at all, or `go_on` said no.
@@ -60,7 +71,22 @@ pub fn look(
     manifest: Option<&Manifest>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Looked, BackupError> {
+    look_into(path, manifest, &Unseal { passphrase: None, scratch: path.with_extension("open") }, go_on)
+}
+
+/// Reads the file at `path` whole and compares it with `manifest`; a sealed one is opened
+/// where the passphrase is there. Blocking. What is wrong with it is in the verdict.
+///
+/// # Errors
+/// The file cannot be read at all, the opened one has no room, or `go_on` said no.
+pub fn look_into(
+    path: &Path,
+    manifest: Option<&Manifest>,
+    unseal: &Unseal,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Looked, BackupError> {
     let (bytes, sha256) = digest(path, go_on)?;
+    let sealed = is_sealed(path)?;
     let mut problems = Vec::new();
     if let Some(manifest) = manifest {
         if manifest.bytes != bytes {
@@ -69,18 +95,25 @@ pub fn look(
         if manifest.sha256 != sha256 {
             problems.push(format!("its sha256 is {sha256}, the manifest says {}", manifest.sha256));
         }
+        if manifest.sealed != sealed {
+            let word = |sealed| if sealed { "sealed" } else { "not sealed" };
+            problems.push(format!("it is {}, the manifest says {}", word(sealed), word(manifest.sealed)));
+        }
     }
-    let inside = match guarded(|| inside(path)) {
-        Ok(inside) => Some(inside),
-        Err(Fault::TooNew(found)) => {
-            let supported = migrations::SCHEMA_VERSION;
-            problems.push(format!("it is from a newer holdfast: schema {found}, this one knows {supported}"));
-            None
+    let mut opened = None;
+    if let Some(passphrase) = unseal.passphrase.as_ref().filter(|_| sealed) {
+        match open(path, passphrase, &unseal.scratch, go_on) {
+            Ok(done) => opened = Some(done),
+            Err(BackupError::Sealed { reason, .. }) => problems.push(format!("it does not open: {reason}")),
+            Err(error) => return Err(error),
         }
-        Err(fault) => {
-            problems.push(format!("it does not open: {fault}"));
-            None
-        }
+    } else if sealed && manifest.is_none() {
+        problems.push(String::from("it is sealed, and neither a manifest nor the passphrase is here to check it"));
+    }
+    let inside = match &opened {
+        Some(opened) => read_inside(&opened.path, &mut problems),
+        None if sealed => None,
+        None => read_inside(path, &mut problems),
     };
     let mut looked = Looked {
         verdict: Verdict {
@@ -89,11 +122,14 @@ pub fn look(
             bytes,
             sha256,
             manifest: manifest.is_some(),
+            sealed,
+            opened: inside.is_some(),
             rows: BTreeMap::new(),
             unknown_tables: Vec::new(),
             schema: None,
             duration_ms: 0,
         },
+        opened,
         overlay: serde_json::Value::Null,
         groups: BTreeMap::new(),
         alerts: Vec::new(),
@@ -113,6 +149,19 @@ pub fn look(
     }
     looked.verdict.valid = looked.verdict.problems.is_empty();
     Ok(looked)
+}
+
+/// `None` where it does not open; then the problems say why.
+fn read_inside(path: &Path, problems: &mut Vec<String>) -> Option<Inside> {
+    match guarded(|| inside(path)) {
+        Ok(inside) => return Some(inside),
+        Err(Fault::TooNew(found)) => {
+            let supported = migrations::SCHEMA_VERSION;
+            problems.push(format!("it is from a newer holdfast: schema {found}, this one knows {supported}"));
+        }
+        Err(fault) => problems.push(format!("it does not open: {fault}")),
+    }
+    None
 }
 
 fn difference(manifest: &Manifest, rows: &BTreeMap<String, u64>) -> String {

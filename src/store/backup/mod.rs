@@ -3,6 +3,7 @@
 //! ```text
 //! read transaction --copy--> .partial --> sha256 --> manifest --> its name     (shelf)
 //! file --> read whole: sha256, checksums of pages, every row --> verdict       (look)
+//! file <--> the same sealed to a passphrase, with the keys of its secrets      (sealed)
 //! file --copy--> .restore --> beside the store --> changed for it at a start   (restore)
 //! ```
 //! A backup is itself a store: it opens where it is put. It is made from a read
@@ -13,6 +14,7 @@
 mod copy;
 mod look;
 mod read_through;
+mod sealed;
 
 pub mod restore;
 pub mod shelf;
@@ -21,10 +23,14 @@ mod walk;
 use std::path::{Path, PathBuf};
 
 pub use self::copy::Snapshot;
-pub use self::look::{Looked, look};
+pub use self::look::{Looked, look, look_into};
+pub use self::sealed::{Opened, Unseal, is_sealed, seal};
 pub use self::shelf::{Draft, Shelf};
 
 use super::fault::Fault;
+
+/// Left over on the disk for others, bytes.
+const DISK_RESERVE: u64 = 4 << 20;
 
 /// Why something about a backup did not work.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -42,6 +48,16 @@ pub enum BackupError {
     InUse { path: PathBuf },
     #[error("the store cannot be read: {reason}")]
     Store { reason: String },
+    /// It is sealed and does not open.
+    #[error("{} does not open: {reason}", path.display())]
+    Sealed { path: PathBuf, reason: String },
+    #[error(
+        "{} is sealed to a passphrase: expected `passphrase_file` or `passphrase_env` in section [backup]",
+        path.display()
+    )]
+    NoPassphrase { path: PathBuf },
+    #[error("backups cannot be sealed: {reason}")]
+    Passphrase { reason: String },
     #[error("it was given up, because the agent stops")]
     Stopped,
 }
@@ -60,9 +76,16 @@ impl BackupError {
         }
     }
 
-    fn io(path: &Path, error: &std::io::Error) -> Self {
+    /// What the disk said about `path`.
+    pub fn io(path: &Path, error: &std::io::Error) -> Self {
         Self::of(path, Fault::io(error))
     }
+}
+
+/// Whether the disk has room for a file of so many bytes at `path`, and for others.
+fn has_room(path: &Path, bytes: u64) -> bool {
+    let free = path.parent().and_then(|folder| rustix::fs::statvfs(folder).ok());
+    free.is_none_or(|free| free.f_bavail.saturating_mul(free.f_frsize) >= bytes + DISK_RESERVE)
 }
 
 /// Runs what reads a file that may be damaged: redb panics on some damage.

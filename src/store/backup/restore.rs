@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use super::look::Looked;
 use super::read_through::ReadThrough;
 use super::walk::count;
-use super::{BackupError, guarded, hex};
+use super::{BackupError, guarded, has_room, hex};
 use crate::base::id::Name;
 use crate::base::time::Timestamp;
 use crate::model::access::AuditEntry;
@@ -47,8 +47,6 @@ use crate::store::{DeliveryFilter, Store, alerts, failover, newer, notices};
 
 const CACHE: usize = 4 << 20;
 const CHUNK: usize = 256 << 10;
-/// Left over on the disk for others, bytes.
-const DISK_RESERVE: u64 = 4 << 20;
 
 /// What the store holds now that a restore has to do with.
 #[derive(Debug, Default)]
@@ -234,8 +232,7 @@ fn copy(file: &Path, sha256: &str, to: &Path) -> Result<(), BackupError> {
         _ => {}
     }
     let length = from.metadata().map_err(|error| BackupError::io(file, &error))?.len();
-    let free = to.parent().and_then(|folder| rustix::fs::statvfs(folder).ok());
-    if free.is_some_and(|free| free.f_bavail.saturating_mul(free.f_frsize) < length + DISK_RESERVE) {
+    if !has_room(to, length) {
         return Err(BackupError::DiskFull { path: to.to_owned() });
     }
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::BackupError;
+use super::{BackupError, has_room};
 use super::look::digest;
 use crate::base::time::Timestamp;
 use crate::model::backup::{BackupId, MOST_IN_A_SECOND, Manifest};
@@ -21,10 +21,12 @@ const PREFIX: &str = "holdfast-";
 const FILE: &str = ".redb";
 const MANIFEST: &str = ".json";
 const PARTIAL: &str = ".redb.partial";
+/// What is not sealed of a sealed one, while it is made or read.
+const OPEN: &str = ".redb.open";
 /// Entries of the folder that are looked at.
 const MOST_ENTRIES: usize = 20_000;
 /// More than a manifest takes, bytes.
-const MOST_BYTES: u64 = 1 << 20;
+pub const MOST_BYTES: u64 = 1 << 20;
 
 /// See the module. Every call blocks on the disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +70,11 @@ impl Shelf {
         self.named(id, FILE)
     }
 
+    /// Where the opened file of a sealed backup may be while it is needed.
+    pub fn scratch(&self, id: &BackupId) -> PathBuf {
+        self.named(id, OPEN)
+    }
+
     fn failed(&self, error: &io::Error) -> BackupError {
         BackupError::io(&self.folder, error)
     }
@@ -77,11 +84,7 @@ impl Shelf {
     /// # Errors
     /// The folder cannot be made or read.
     pub fn begin(&self, now: Timestamp) -> Result<Draft, BackupError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(|error| self.failed(&error))?;
+        self.make_folder()?;
         let mut ids = (0..MOST_IN_A_SECOND).map(|attempt| BackupId::of(now, attempt));
         let free =
             |id: &BackupId| [FILE, MANIFEST, PARTIAL].iter().all(|ending| !self.named(id, ending).exists());
@@ -89,7 +92,36 @@ impl Shelf {
             path: self.folder.clone(),
             reason: String::from("too many backups in one second"),
         })?;
-        Ok(Draft { path: self.named(&id, PARTIAL), id, shelf: self.clone(), published: false })
+        Ok(self.draft(id))
+    }
+
+    fn make_folder(&self) -> Result<(), BackupError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|error| self.failed(&error))
+    }
+
+    fn draft(&self, id: BackupId) -> Draft {
+        Draft { path: self.named(&id, PARTIAL), id, shelf: self.clone(), published: false }
+    }
+
+    /// Begins to take in a backup that was made before and is `bytes` long, under the id it has.
+    ///
+    /// # Errors
+    /// The folder cannot be made, there is no room, or a file is in the way.
+    pub fn take_in(&self, id: &BackupId, bytes: u64) -> Result<(Draft, File), BackupError> {
+        self.make_folder()?;
+        let draft = self.draft(id.clone());
+        let _ = std::fs::remove_file(&draft.path);
+        // A manifest without its file is of no use and would be in the way.
+        if !self.file(id).exists() {
+            let _ = std::fs::remove_file(self.named(id, MANIFEST));
+        }
+        if !has_room(&draft.path, bytes) {
+            return Err(BackupError::DiskFull { path: draft.path.clone() });
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.path);
+        let file = file.map_err(|error| BackupError::io(&draft.path, &error))?;
+        Ok((draft, file))
     }
 
     /// Every backup, newest first. What cannot be read is logged and left out.
@@ -111,9 +143,7 @@ impl Shelf {
             Err(error) => return Err(self.failed(&error)),
         };
         let names = entries.take(MOST_ENTRIES).flatten().map(|entry| entry.file_name());
-        let id = |name: std::ffi::OsString| {
-            BackupId::parse(name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(ending)?)
-        };
+        let id = |name: std::ffi::OsString| id_of(name.to_str()?, ending);
         Ok(names.filter_map(id).collect())
     }
 
@@ -166,8 +196,10 @@ impl Shelf {
     /// # Errors
     /// The folder is there and cannot be read.
     pub fn tidy(&self) -> Result<(), BackupError> {
-        for id in self.ids(PARTIAL)? {
-            let _ = std::fs::remove_file(self.named(&id, PARTIAL));
+        for ending in [PARTIAL, OPEN] {
+            for id in self.ids(ending)? {
+                let _ = std::fs::remove_file(self.named(&id, ending));
+            }
         }
         for id in self.ids(MANIFEST)? {
             if !self.file(&id).exists() {
@@ -183,6 +215,11 @@ impl Shelf {
 }
 
 impl Draft {
+    /// Where what is to be sealed may be before; goes at the next start if it is left.
+    pub fn scratch(&self) -> PathBuf {
+        self.shelf.scratch(&self.id)
+    }
+
     /// Length and sha256 of what was written.
     ///
     /// # Errors
@@ -202,7 +239,7 @@ impl Draft {
     /// It cannot be written; then nothing of it is left.
     pub fn publish(mut self, manifest: &Manifest) -> Result<(), BackupError> {
         let (shelf, path) = (self.shelf.clone(), self.shelf.named(&self.id, MANIFEST));
-        let text = serde_json::to_string_pretty(manifest).unwrap_or_default();
+        let text = manifest_text(manifest);
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             file.write_all(text.as_bytes())?;
@@ -218,6 +255,25 @@ impl Draft {
     }
 }
 
+/// Names of the file and of the manifest of a backup, wherever they are.
+pub fn names_of(id: &BackupId) -> (String, String) {
+    (format!("{PREFIX}{id}{FILE}"), format!("{PREFIX}{id}{MANIFEST}"))
+}
+
+/// Which backup's file has the name; `None` for anything else.
+pub fn id_of_file(name: &str) -> Option<BackupId> {
+    id_of(name, FILE)
+}
+
+/// Which backup's manifest has the name; `None` for anything else.
+pub fn id_of_manifest(name: &str) -> Option<BackupId> {
+    id_of(name, MANIFEST)
+}
+
+fn id_of(name: &str, ending: &str) -> Option<BackupId> {
+    BackupId::parse(name.strip_prefix(PREFIX)?.strip_suffix(ending)?)
+}
+
 /// Reads a manifest; `None` where there is none.
 ///
 /// # Errors
@@ -228,10 +284,18 @@ pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, BackupError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(BackupError::io(path, &error)),
     };
-    let mut text = String::new();
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| BackupError::io(path, &error))?;
+    let mut text = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut text).map_err(|error| BackupError::io(path, &error))?;
+    parse_manifest(path, &text).map(Some)
+}
+
+/// Reads the text of a manifest, which `path` has, here or in a bucket.
+///
+/// # Errors
+/// It is not what it should be.
+pub fn parse_manifest(path: &Path, text: &[u8]) -> Result<Manifest, BackupError> {
     let damaged = |reason: String| BackupError::Damaged { path: path.to_owned(), reason };
-    let manifest: Manifest = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
     if manifest.format != crate::model::backup::MANIFEST {
         return Err(damaged(format!(
             "its format is {}, expected {}",
@@ -239,7 +303,12 @@ pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, BackupError> {
             crate::model::backup::MANIFEST
         )));
     }
-    Ok(Some(manifest))
+    Ok(manifest)
+}
+
+/// The text of a manifest.
+pub fn manifest_text(manifest: &Manifest) -> String {
+    serde_json::to_string_pretty(manifest).unwrap_or_default()
 }
 
 /// Where the manifest of a backup file would be: the same name with `.json`.

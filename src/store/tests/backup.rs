@@ -78,6 +78,7 @@ fn manifest(shelf: &Shelf, store: &Store) -> Manifest {
         store_id: format!("{:016x}", snapshot.store_id),
         rows: snapshot.rows,
         sealed: false,
+        seal: None,
         keys: Vec::new(),
         duration_ms: 0,
         by: String::from("test"),

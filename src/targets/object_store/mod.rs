@@ -8,13 +8,15 @@ mod canary;
 mod cycle;
 mod outcome;
 mod request;
+pub mod shelf;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use self::cycle::{Cycle, Ran};
@@ -30,7 +32,7 @@ use crate::runtime::credential::Credential;
 use crate::runtime::http_client::HttpClient;
 use crate::runtime::solitary::Solitary;
 use crate::runtime::supervisor::{Phase, Supervisor};
-use crate::runtime::tls;
+use crate::runtime::tls::{self, TlsError};
 
 const KIND: &str = "object_store";
 /// Where listing is not an operation, leftovers are looked for in the first cycle
@@ -61,15 +63,9 @@ impl ObjectStoreTarget {
             section.secret_access_key_env.as_deref(),
             &surroundings.environment,
         );
-        let bucket = Bucket {
-            endpoint: plain_endpoint(&section.endpoint),
-            name: section.bucket,
-            region: section.region,
-            access_key_id: section.access_key_id,
-        };
         Self {
+            bucket: Arc::new(Bucket::of(&section)),
             recorder: Recorder::new(section.name, KIND),
-            bucket: Arc::new(bucket),
             secret,
             prefix: canary::prefix(&surroundings.agent),
             operations: section.operations,
@@ -128,12 +124,8 @@ impl ObjectStoreTarget {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let encrypted = self.bucket.endpoint.starts_with("https:");
-        let file = self.tls_ca_file.clone();
-        let make = move || {
-            // Without https nobody is asked for a certificate: the roots stay unread.
-            if encrypted { tls::verified(file.as_deref()) } else { tls::trusting_nobody() }
-        };
+        let (endpoint, file) = (self.bucket.endpoint.clone(), self.tls_ca_file.clone());
+        let make = move || trust(&endpoint, file.as_deref());
         let made = self.authorities.run("authorities", Instant::now(), deadline, make).await;
         let made = made.map_err(|error| {
             Outcome::configuration("tls_ca_file", format!("the certificates are not read: {error}"))
@@ -148,6 +140,24 @@ impl ObjectStoreTarget {
     fn none_ran(&self, outcome: &Outcome) -> Ran {
         let failed = |operation: &Operation| outcome.clone().named(operation.word(), 0.0);
         Ran { operations: self.operations.iter().map(failed).collect(), latency_ms: 0.0 }
+    }
+}
+
+/// What verifies the peer at `endpoint`. Blocking: reads files.
+fn trust(endpoint: &str, authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    // Without https nobody is asked for a certificate: the roots stay unread.
+    if endpoint.starts_with("https:") { tls::verified(authorities) } else { tls::trusting_nobody() }
+}
+
+impl Bucket {
+    /// The bucket of a section.
+    fn of(section: &ObjectStore) -> Self {
+        Self {
+            endpoint: plain_endpoint(&section.endpoint),
+            name: section.bucket.clone(),
+            region: section.region.clone(),
+            access_key_id: section.access_key_id.clone(),
+        }
     }
 }
 

@@ -133,6 +133,11 @@ impl TestApp {
             sealer: settings.sealer(),
             supervisor: self.supervisor.clone(),
             path: self.directory.path().join("holdfast.redb"),
+            host: String::from("box"),
+            environment: Arc::new(BTreeMap::from([(
+                String::from("BACKUP_PASSPHRASE"),
+                Secret::new(super::PASSPHRASE),
+            )])),
             restart: self.restart.clone(),
         };
         self.backups.set(Backups::new(parts)).ok().unwrap();

@@ -5,6 +5,14 @@
 //! half made goes at the next start. A backup is put back by a restart of the agent's own
 //! process: every part then reads its state from the restored store, and none holds what
 //! the other one said. Wrong would be to swap the file under parts that have read it.
+//!
+//! Where a bucket is named, each backup is copied there by a task of its own ([`bucket`]), so
+//! a server that is slow or away holds up nothing; one that is only there is fetched before
+//! anything is done with it.
+
+mod bucket;
+mod make;
+mod series;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,23 +20,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::bucket::Listing;
+
+use self::bucket::Remembered;
+use self::series::Last;
 use crate::base::id::Name;
+use crate::base::secret::Secret;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::Config;
 use crate::model::access::AuditEntry;
-use crate::model::backup::{BackupId, MANIFEST, Manifest, Plan, Verdict};
+use crate::model::backup::{BackupId, Kept, Manifest, Place, Plan, Verdict};
 use crate::model::event::EventType;
 use crate::model::failover::durable::Durable;
-use crate::model::frame::Frame;
 use crate::runtime::bus::Bus;
-use crate::runtime::seal::{Sealer, keys_of};
+use crate::runtime::credential::{Credential, CredentialError};
+use crate::runtime::seal::{SealError, Sealer, keys_of};
 use crate::runtime::supervisor::{Phase, Supervisor, TaskResult};
 use crate::store::backup::restore::{self, Finished};
-use crate::store::backup::{BackupError, Looked, Shelf, look};
+use crate::store::backup::{BackupError, Looked, Shelf, Unseal, look_into};
 use crate::store::{Beside, Change, Store, StoreError};
+use crate::targets::object_store::shelf::BucketError;
 
 /// Between two looks whether one is due; the series are written as often.
 const TICK: Duration = Duration::from_secs(30);
@@ -36,6 +51,8 @@ const TICK: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(900);
 /// The first one waits for this long after the start.
 const SETTLE: Duration = Duration::from_secs(60);
+/// For the file of the passphrase.
+const SECRET_DEADLINE: Duration = Duration::from_secs(10);
 const STREAM: &str = "backup";
 const SCHEDULE: &str = "schedule";
 
@@ -52,6 +69,14 @@ pub enum BackupsError {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error("the passphrase of backups: {0}")]
+    Passphrase(#[from] CredentialError),
+    #[error("the keys of secrets: {0}")]
+    Keys(#[from] SealError),
+    #[error("the backup is not valid: {reason}")]
+    Fetched { reason: String },
     #[error("it failed; the log says why")]
     Failed,
 }
@@ -66,26 +91,20 @@ pub struct Parts {
     pub supervisor: Supervisor,
     /// File of the store.
     pub path: PathBuf,
+    /// Name of this host: part of the names in a bucket.
+    pub host: String,
+    /// The process environment as it was at the start, for `*_env` keys.
+    pub environment: Arc<BTreeMap<String, Secret>>,
     pub restart: watch::Sender<bool>,
-}
-
-/// What the last attempts came to.
-#[derive(Default)]
-struct Last {
-    /// Of the newest backup there is.
-    made_at: Option<Timestamp>,
-    bytes: u64,
-    duration_ms: u64,
-    /// Whether the last scheduled one failed.
-    failed: bool,
-    failures: u64,
-    tried: Option<Monotonic>,
 }
 
 struct Inner {
     parts: Parts,
     busy: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Last>,
+    /// Told when there is something to upload.
+    made: Notify,
+    remembered: Mutex<Remembered>,
     started: Monotonic,
     stop: CancellationToken,
 }
@@ -100,7 +119,15 @@ impl Backups {
     pub fn new(parts: Parts) -> Self {
         let started = parts.clock.monotonic();
         let stop = parts.supervisor.stop_of(Phase::Engine);
-        let inner = Inner { parts, busy: Arc::default(), last: Mutex::default(), started, stop };
+        let inner = Inner {
+            parts,
+            busy: Arc::default(),
+            last: Mutex::default(),
+            made: Notify::new(),
+            remembered: Mutex::default(),
+            started,
+            stop,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -127,35 +154,37 @@ impl Backups {
         self.inner.busy.clone().try_lock_owned().map_err(|_| BackupsError::Busy)
     }
 
-    /// Every backup, newest first.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub async fn list(&self) -> Result<Vec<Manifest>, BackupsError> {
+    /// The passphrase that backups are sealed to; `None` where none is configured.
+    async fn passphrase(&self) -> Result<Option<Secret>, BackupsError> {
+        let credential = {
+            let config = self.inner.parts.config.borrow();
+            let (file, variable) = (&config.backup.passphrase_file, &config.backup.passphrase_env);
+            Credential::of(None, file.as_deref(), variable.as_deref(), &self.inner.parts.environment)
+        };
+        Ok(credential.read(Instant::now() + SECRET_DEADLINE).await?)
+    }
+
+    async fn local(&self) -> Result<Vec<Manifest>, BackupsError> {
         let shelf = self.shelf();
         self.apart(move |_| shelf.list()).await
     }
 
-    /// One backup.
-    ///
-    /// # Errors
-    /// There is none, or its manifest cannot be read.
-    pub async fn get(&self, id: &BackupId) -> Result<Manifest, BackupsError> {
+    /// One backup of the directory.
+    async fn here(&self, id: &BackupId) -> Result<Option<Manifest>, BackupsError> {
         let (shelf, wanted) = (self.shelf(), id.clone());
-        let found = self.apart(move |_| shelf.get(&wanted)).await?;
-        found.ok_or_else(|| BackupsError::Unknown { id: id.to_string() })
+        self.apart(move |_| shelf.get(&wanted)).await
     }
 
-    /// Where the file of a backup is.
-    pub fn file(&self, id: &BackupId) -> PathBuf {
+    /// Where the file of a backup of the directory is.
+    fn file(&self, id: &BackupId) -> PathBuf {
         self.shelf().file(id)
     }
 
-    /// Makes a backup; it is on the disk when this returns.
+    /// Makes a backup; it is on the disk when this returns, and goes to the bucket after that.
     ///
     /// # Errors
     /// [`BackupsError`]; nothing is left of it.
-    pub async fn create(&self, by: &str) -> Result<Manifest, BackupsError> {
+    pub async fn create(&self, by: &str) -> Result<Kept, BackupsError> {
         let _alone = self.alone()?;
         let made = self.make(by).await;
         let now = self.inner.parts.clock.monotonic();
@@ -181,58 +210,13 @@ impl Backups {
             }
             Err(error) => json!({ "action": "backup_failed", "reason": error.to_string(), "by": by }),
         });
-        made
+        // One that was made is the one that is owed to the bucket.
+        self.inner.made.notify_one();
+        made.map(|manifest| Kept { manifest, places: vec![Place::Directory] })
     }
 
     fn tell(&self, data: serde_json::Value) {
         self.inner.parts.bus.publish(EventType::System, data);
-    }
-
-    async fn make(&self, by: &str) -> Result<Manifest, BackupsError> {
-        let parts = &self.inner.parts;
-        let (began, now) = (parts.clock.monotonic(), parts.clock.now());
-        // A store that cannot flush has all the more need of a backup.
-        if let Err(error) = parts.store.flush(parts.bus.last()).await {
-            tracing::warn!(%error, "the newest samples are not in the backup");
-        }
-        let (shelf, store, clock, by) =
-            (self.shelf(), parts.store.clone(), parts.clock.clone(), by.to_owned());
-        let keep = usize::try_from(parts.config.borrow().backup.keep).unwrap_or(usize::MAX);
-        let who = by.clone();
-        let manifest = self
-            .apart(move |go_on| {
-                let draft = shelf.begin(now)?;
-                let snapshot = store.copy_to(&draft.path, go_on)?;
-                let (bytes, sha256) = draft.digest(go_on)?;
-                let manifest = Manifest {
-                    format: MANIFEST,
-                    id: draft.id.clone(),
-                    file: draft.file_name(),
-                    created_at: now,
-                    bytes,
-                    sha256,
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
-                    schema: snapshot.schema,
-                    store_id: format!("{:016x}", snapshot.store_id),
-                    rows: snapshot.rows,
-                    sealed: false,
-                    keys: keys_of(&snapshot.overlay).into_iter().collect(),
-                    duration_ms: clock.monotonic().since(began).as_millis() as u64,
-                    by,
-                };
-                draft.publish(&manifest)?;
-                match shelf.prune(keep) {
-                    Ok(gone) if gone.is_empty() => {}
-                    Ok(gone) => tracing::info!(removed = gone.len(), "old backups were removed"),
-                    Err(error) => tracing::warn!(%error, "old backups could not be removed"),
-                }
-                Ok(manifest)
-            })
-            .await?;
-        tracing::info!(id = %manifest.id, bytes = manifest.bytes, ms = manifest.duration_ms, "a backup was made");
-        let detail = format!("{} bytes, sha256 {}", manifest.bytes, manifest.sha256);
-        self.record(&who, "backup.create", manifest.id.as_str(), detail).await;
-        Ok(manifest)
     }
 
     fn audit(&self, who: &str, action: &str, object: &str, detail: String) -> AuditEntry {
@@ -248,37 +232,40 @@ impl Backups {
         }
     }
 
-    /// Removes a backup.
+    /// Removes a backup, from the bucket first: one that is left there would come back.
     ///
     /// # Errors
     /// There is none, it cannot be removed, or another command runs.
     pub async fn delete(&self, id: &BackupId, who: &str) -> Result<(), BackupsError> {
         let _alone = self.alone()?;
+        let there = self.delete_there(id).await?;
         let (shelf, wanted) = (self.shelf(), id.clone());
-        if !self.apart(move |_| shelf.delete(&wanted)).await? {
+        if !self.apart(move |_| shelf.delete(&wanted)).await? && !there {
             return Err(BackupsError::Unknown { id: id.to_string() });
         }
         self.record(who, "backup.delete", id.as_str(), String::new()).await;
         Ok(())
     }
 
-    /// Reads a whole backup.
+    /// Reads a whole backup; one that is only in the bucket is fetched before.
     ///
     /// # Errors
     /// There is none, or it cannot be read at all. What is wrong with it is in the verdict.
     pub async fn verify(&self, id: &BackupId) -> Result<Verdict, BackupsError> {
         let _alone = self.alone()?;
-        Ok(self.looked(id).await?.verdict)
+        Ok(self.looked(id).await?.0.verdict)
     }
 
-    async fn looked(&self, id: &BackupId) -> Result<Looked, BackupsError> {
-        let manifest = self.get(id).await?;
+    async fn looked(&self, id: &BackupId) -> Result<(Looked, Manifest), BackupsError> {
+        let manifest = self.brought(id).await?;
+        let passphrase = if manifest.sealed { self.passphrase().await? } else { None };
+        let unseal = Unseal { passphrase, scratch: self.shelf().scratch(id) };
         let (file, clock) = (self.file(id), self.inner.parts.clock.clone());
         self.apart(move |go_on| {
             let began = clock.monotonic();
-            let mut looked = look(&file, Some(&manifest), go_on)?;
+            let mut looked = look_into(&file, Some(&manifest), &unseal, go_on)?;
             looked.verdict.duration_ms = clock.monotonic().since(began).as_millis() as u64;
-            Ok(looked)
+            Ok((looked, manifest))
         })
         .await
     }
@@ -293,10 +280,12 @@ impl Backups {
     }
 
     async fn planned(&self, id: &BackupId) -> Result<(Looked, Plan), BackupsError> {
-        let manifest = self.get(id).await?;
-        let looked = self.looked(id).await?;
+        let (looked, manifest) = self.looked(id).await?;
         if !looked.verdict.valid {
             return Err(BackupsError::Invalid(Box::new(looked.verdict)));
+        }
+        if !looked.verdict.opened {
+            return Err(BackupError::NoPassphrase { path: self.file(id) }.into());
         }
         let parts = &self.inner.parts;
         let (store, sealer) = (parts.store.clone(), parts.sealer.clone());
@@ -320,8 +309,19 @@ impl Backups {
         let (looked, plan) = self.planned(id).await?;
         let detail = format!("made {}", plan.created_at.map(Timestamp::rfc3339).unwrap_or_default());
         let audit = self.audit(who, "backup.restore", id.as_str(), detail.clone());
+        if let Some(opened) = &looked.opened {
+            // First the keys: a store whose secrets do not open would be worse than a key too many.
+            let _alone = self.inner.parts.sealer.dropping().await;
+            let (sealer, keys) = (self.inner.parts.sealer.clone(), opened.keys.clone());
+            let taken = Supervisor::blocking(move || sealer.take_in(&keys)).await;
+            taken.ok_or(BackupsError::Failed)??;
+        }
         let (file, path) = (self.file(id), self.inner.parts.path.clone());
-        self.apart(move |_| restore::stage(&file, &looked.verdict.sha256, &path, &audit)).await?;
+        self.apart(move |_| {
+            let (store, sha256) = looked.store(&file);
+            restore::stage(store, sha256, &path, &audit)
+        })
+        .await?;
         // On record in the store that is kept, too.
         self.record(who, "backup.restore", id.as_str(), detail).await;
         tracing::warn!(%id, who, "a backup is put back: the agent starts again");
@@ -352,7 +352,7 @@ impl Backups {
 
     /// What the folder says of the backups of earlier runs.
     async fn learn(&self) {
-        let newest = self.list().await.ok().and_then(|list| list.into_iter().next());
+        let newest = self.local().await.ok().and_then(|list| list.into_iter().next());
         let mut last = self.last();
         if let Some(newest) = newest.filter(|newest| last.made_at.is_none_or(|at| at < newest.created_at)) {
             last.made_at = Some(newest.created_at);
@@ -384,36 +384,6 @@ impl Backups {
         let fresh = last.made_at.is_some_and(|at| at <= now && now < at.plus(schedule.0));
         !retry && !fresh
     }
-
-    fn frame(&self) -> Frame {
-        let parts = &self.inner.parts;
-        let schedule = parts.config.borrow().backup.schedule;
-        let last = self.last();
-        let mut frame = Frame::new();
-        if let Some(at) = last.made_at {
-            frame.gauge("holdfast_backup_last_success_timestamp_seconds", "When the newest backup was made.");
-            frame.push(&[], at.seconds());
-            frame.gauge("holdfast_backup_size_bytes", "Length of the newest backup.");
-            frame.push(&[], last.bytes as f64);
-            frame.gauge("holdfast_backup_duration_seconds", "How long making the newest backup took.");
-            frame.push(&[], last.duration_ms as f64 / 1000.0);
-        }
-        frame.counter("holdfast_backup_failures_total", "Backups that were not made.");
-        frame.push(&[], last.failures as f64);
-        let Some(schedule) = schedule else { return frame };
-        let running = parts.clock.monotonic().since(self.inner.started);
-        let age = last.made_at.map_or(running, |at| parts.clock.now().since(at));
-        frame.gauge("holdfast_backup_interval_seconds", "What the schedule says.");
-        frame.push(&[], schedule.0.as_secs_f64());
-        frame.gauge(
-            "holdfast_backup_age_seconds",
-            "Since the newest backup, or the start where there is none.",
-        );
-        frame.push(&[], age.as_secs_f64());
-        frame.gauge("holdfast_backup_failed", "Whether the last scheduled backup failed.");
-        frame.push(&[], f64::from(u8::from(last.failed)));
-        frame
-    }
 }
 
 /// What the files of failover groups hold; one that cannot be read is left to the group.
@@ -425,7 +395,8 @@ pub fn beside(files: &Beside) -> BTreeMap<Name, Durable> {
 /// Which keys the secrets of a backup need, and which of them are not here.
 pub fn name_keys(plan: &mut Plan, looked: &Looked, sealer: &Sealer) {
     plan.keys = keys_of(&looked.overlay).into_iter().collect();
-    plan.keys_missing = plan.keys.iter().filter(|id| !sealer.has(id)).cloned().collect();
+    let inside = |id: &str| looked.opened.as_ref().is_some_and(|opened| opened.has_key(id));
+    plan.keys_missing = plan.keys.iter().filter(|id| !inside(id) && !sealer.has(id)).cloned().collect();
 }
 
 /// Says what a start found waiting.
