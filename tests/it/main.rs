@@ -10,6 +10,8 @@ mod access;
 mod alertmanager;
 mod api;
 mod auth;
+mod backup_bucket;
+mod backup_sealed;
 mod backups;
 mod breaker;
 mod channel_config;

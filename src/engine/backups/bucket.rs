@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Backups, BackupsError, RETRY};
 use crate::model::backup::{BackupId, Kept, Manifest, Place};
-use crate::runtime::supervisor::TaskResult;
+use crate::runtime::supervisor::{Phase, TaskResult};
 use crate::store::backup::BackupError;
 use crate::store::backup::shelf::{MOST_BYTES, id_of_file, id_of_manifest, manifest_text, names_of, parse_manifest};
 use crate::targets::object_store::shelf::{BucketShelf, PART};
@@ -148,8 +149,26 @@ impl Backups {
         Ok((self.file(id), manifest))
     }
 
-    /// The manifest of a backup that is in the directory when this returns.
+    /// The manifest of a backup that is in the directory when this returns. What is fetched
+    /// goes on without whoever asked: a file may take longer than a caller waits.
     pub(super) async fn brought(&self, id: &BackupId) -> Result<Manifest, BackupsError> {
+        if let Some(manifest) = self.here(id).await? {
+            return Ok(manifest);
+        }
+        let (this, wanted, stop) = (self.clone(), id.clone(), self.inner.stop.clone());
+        let (answer, answered) = oneshot::channel();
+        self.inner.parts.supervisor.spawn_once(Phase::Engine, async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // Nobody may be waiting any more.
+                brought = this.bring(&wanted) => drop(answer.send(brought)),
+            }
+        });
+        answered.await.map_err(|_| BackupsError::Failed)?
+    }
+
+    async fn bring(&self, id: &BackupId) -> Result<Manifest, BackupsError> {
+        let _alone = self.inner.fetching.lock().await;
         if let Some(manifest) = self.here(id).await? {
             return Ok(manifest);
         }
@@ -296,6 +315,10 @@ impl Backups {
         let began = self.inner.parts.clock.monotonic();
         bucket.put_file(&file, &self.file(&manifest.id)).await?;
         bucket.put(&beside, manifest_text(manifest).into()).await?;
+        if self.here(&manifest.id).await?.is_none() {
+            // Removed meanwhile: it must not come back from there.
+            return remove(bucket, &manifest.id).await;
+        }
         let ms = self.inner.parts.clock.monotonic().since(began).as_millis() as u64;
         let (id, to) = (&manifest.id, bucket.address());
         tracing::info!(%id, bytes = manifest.bytes, ms, to, "a backup was uploaded");

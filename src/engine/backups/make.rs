@@ -87,7 +87,7 @@ fn write(
     let plain = draft.scratch();
     let _ = std::fs::remove_file(&plain);
     let written = store.copy_to(&plain, go_on).and_then(|snapshot| {
-        let made = seal(&plain, keys, passphrase, &draft.path, go_on)?;
+        let made = seal(&plain, &draft.id, keys, passphrase, &draft.path, go_on)?;
         Ok((snapshot, Some(made)))
     });
     let _ = std::fs::remove_file(&plain);

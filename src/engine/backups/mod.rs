@@ -105,6 +105,8 @@ struct Inner {
     /// Told when there is something to upload.
     made: Notify,
     remembered: Mutex<Remembered>,
+    /// Held while one is fetched.
+    fetching: tokio::sync::Mutex<()>,
     started: Monotonic,
     stop: CancellationToken,
 }
@@ -125,6 +127,7 @@ impl Backups {
             last: Mutex::default(),
             made: Notify::new(),
             remembered: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
             started,
             stop,
         };

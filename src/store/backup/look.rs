@@ -110,6 +110,11 @@ pub fn look_into(
     } else if sealed && manifest.is_none() {
         problems.push(String::from("it is sealed, and neither a manifest nor the passphrase is here to check it"));
     }
+    if let (Some(Opened { id: Some(id), .. }), Some(manifest)) = (&opened, manifest)
+        && *id != manifest.id
+    {
+        problems.push(format!("it was sealed as the backup {id}, the manifest says {}", manifest.id));
+    }
     let inside = match &opened {
         Some(opened) => read_inside(&opened.path, &mut problems),
         None if sealed => None,

@@ -1,9 +1,10 @@
 //! A backup sealed to a passphrase: the file and the keys of its secrets in one container.
 //!
 //! ```text
-//! container( length of the keys (4 bytes), lines of the key file, the file of the store )
+//! container( length (4 bytes) of: id of the backup, lines of the key file; the file of the store )
 //! ```
-//! With the keys inside, the passphrase is all that a new host needs. What is opened goes
+//! With the keys inside, the passphrase is all that a new host needs; with the id inside,
+//! whoever holds the files cannot pass an old one off as a newer one. What is opened goes
 //! to a file of the agent's own, which goes with [`Opened`]: redb reads files, and the
 //! store may be larger than memory. One would get it wrong by sealing the file alone: its
 //! secrets would be lost with the host, which is when they are wanted.
@@ -18,12 +19,12 @@ use sha2::{Digest as _, Sha256};
 use super::{BackupError, has_room, hex};
 use crate::base::secret::Secret;
 use crate::logic::container::{ContainerError, Costs, MARK, Opener, Sealing};
-use crate::model::backup::Seal;
+use crate::model::backup::{BackupId, Seal};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
-/// More than the keys take, bytes.
-const MOST_KEYS: usize = 64 << 10;
+/// More than the id and the keys take, bytes.
+const MOST_FRONT: usize = 64 << 10;
 
 /// How a sealed backup is opened.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Unseal {
 #[derive(Debug)]
 pub struct Opened {
     pub path: PathBuf,
+    /// Of the backup, as it was when it was sealed.
+    pub id: Option<BackupId>,
     /// Of the opened file, hexadecimal.
     pub sha256: String,
     /// Lines of a key file; may be empty.
@@ -90,13 +93,14 @@ fn create(path: &Path) -> Result<File, BackupError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)
 }
 
-/// Seals the file at `from`, with `keys` beside it, into a new file at `to`: on the disk when
+/// Seals the file at `from`, with its `id` and `keys` beside it, into a new file at `to`: on the disk when
 /// this returns. Blocking; `go_on` is asked now and then.
 ///
 /// # Errors
 /// [`BackupError`]; what was written may be left at `to`.
 pub fn seal(
     from: &Path,
+    id: &BackupId,
     keys: &Secret,
     passphrase: &Secret,
     to: &Path,
@@ -113,13 +117,13 @@ pub fn seal(
     let target = BufWriter::new(create(to)?);
     let unsealed = |error| refused(to, error);
     let mut sealing = Sealing::begin(target, passphrase, salt, costs).map_err(unsealed)?;
-    let lines = keys.expose().as_bytes();
-    let length = u32::try_from(lines.len()).ok().filter(|length| *length as usize <= MOST_KEYS);
+    let front = Secret::new(format!("{id}\n{}", keys.expose()));
+    let length = u32::try_from(front.expose().len()).ok().filter(|length| *length as usize <= MOST_FRONT);
     let length = length.ok_or_else(|| BackupError::Passphrase {
-        reason: format!("the key file has more than {MOST_KEYS} bytes"),
+        reason: format!("the key file has more than {MOST_FRONT} bytes"),
     })?;
     sealing.write(&length.to_le_bytes()).map_err(unsealed)?;
-    sealing.write(lines).map_err(unsealed)?;
+    sealing.write(front.expose().as_bytes()).map_err(unsealed)?;
     let mut chunk = vec![0; CHUNK];
     loop {
         if !go_on() {
@@ -165,7 +169,7 @@ pub fn open(
     let mut target = BufWriter::new(create(scratch)?);
     // From here on the file goes, whatever happens.
     let mut opened =
-        Opened { path: scratch.to_owned(), sha256: String::new(), keys: Secret::default() };
+        Opened { path: scratch.to_owned(), id: None, sha256: String::new(), keys: Secret::default() };
     let mut front = Some(Vec::new());
     let mut hasher = Sha256::new();
     let mut put = |bytes: &[u8]| {
@@ -181,9 +185,10 @@ pub fn open(
             continue;
         };
         begun.extend(chunk);
-        match keys_of(&begun).map_err(|reason| BackupError::Sealed { path: path.to_owned(), reason })? {
-            Some((keys, rest)) => {
-                opened.keys = keys;
+        match front_of(&begun).map_err(|reason| BackupError::Sealed { path: path.to_owned(), reason })? {
+            Some((text, rest)) => {
+                let (id, keys) = text.split_once('\n').unwrap_or((text, ""));
+                (opened.id, opened.keys) = (BackupId::parse(id), Secret::new(keys));
                 put(rest)?;
             }
             None => front = Some(begun),
@@ -198,14 +203,14 @@ pub fn open(
     Ok(opened)
 }
 
-/// The keys at the front and what follows them; `None` while there is too little.
-fn keys_of(front: &[u8]) -> Result<Option<(Secret, &[u8])>, String> {
+/// The text at the front and what follows it; `None` while there is too little.
+fn front_of(front: &[u8]) -> Result<Option<(&str, &[u8])>, String> {
     let Some((length, rest)) = front.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_le_bytes(*length) as usize;
-    if length > MOST_KEYS {
-        return Err(format!("its keys take {length} bytes, expected at most {MOST_KEYS}"));
+    if length > MOST_FRONT {
+        return Err(format!("its front takes {length} bytes, expected at most {MOST_FRONT}"));
     }
-    let Some((keys, rest)) = rest.split_at_checked(length) else { return Ok(None) };
-    let keys = std::str::from_utf8(keys).map_err(|_| String::from("its keys are no text"))?;
-    Ok(Some((Secret::new(keys), rest)))
+    let Some((text, rest)) = rest.split_at_checked(length) else { return Ok(None) };
+    let text = std::str::from_utf8(text).map_err(|_| String::from("its front is no text"))?;
+    Ok(Some((text, rest)))
 }

@@ -134,10 +134,7 @@ impl TestApp {
             supervisor: self.supervisor.clone(),
             path: self.directory.path().join("holdfast.redb"),
             host: String::from("box"),
-            environment: Arc::new(BTreeMap::from([(
-                String::from("BACKUP_PASSPHRASE"),
-                Secret::new(super::PASSPHRASE),
-            )])),
+            environment: Arc::default(),
             restart: self.restart.clone(),
         };
         self.backups.set(Backups::new(parts)).ok().unwrap();

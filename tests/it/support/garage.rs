@@ -149,6 +149,29 @@ impl Client {
         keys.map(|(key, _)| key.to_owned()).collect()
     }
 
+    /// The bytes of an object.
+    pub async fn get(&self, key: &str) -> Bytes {
+        self.send("GET", &format!("/{key}"), Bytes::new()).await.body
+    }
+
+    /// Stores an object of any bytes.
+    pub async fn put_bytes(&self, key: &str, body: Bytes) {
+        assert_eq!(self.send("PUT", &format!("/{key}"), body).await.status, 200);
+    }
+
+    /// Begins an upload in parts that nobody ends.
+    pub async fn begin_upload(&self, key: &str) {
+        assert_eq!(self.send("POST", &format!("/{key}?uploads="), Bytes::new()).await.status, 200);
+    }
+
+    /// Keys of uploads in parts that did not end.
+    pub async fn uploads(&self) -> Vec<String> {
+        let answer = self.send("GET", "?uploads=", Bytes::new()).await;
+        let document = String::from_utf8(answer.body.to_vec()).expect("text");
+        let keys = document.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        keys.map(|(key, _)| key.to_owned()).collect()
+    }
+
     async fn send(&self, method: &str, path: &str, body: Bytes) -> Answer {
         let request = http::Request::builder().method(method).uri(format!("{}{path}", self.address));
         let (mut parts, body) = request.body(Full::new(body)).expect("a request").into_parts();
@@ -162,6 +185,6 @@ impl Client {
         signer.sign_request(&Context::new(), &mut parts, Some(&credential), None).await.expect("signed");
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
         let request = http::Request::from_parts(parts, body);
-        self.http.send(request, 1 << 20, deadline).await.expect("an answer")
+        self.http.send(request, 16 << 20, deadline).await.expect("an answer")
     }
 }

@@ -38,9 +38,6 @@ pub fn tools() -> std::path::PathBuf {
 }
 
 /// A port nobody listens on at this moment, and that was not given to anybody else here.
-/// What `BACKUP_PASSPHRASE` holds.
-pub const PASSPHRASE: &str = "correct horse battery";
-
 pub fn free_port() -> u16 {
     static GIVEN: std::sync::Mutex<std::collections::BTreeSet<u16>> =
         std::sync::Mutex::new(std::collections::BTreeSet::new());
