@@ -102,7 +102,8 @@ fn restarts(key: &Key) -> bool {
 fn leads_backups(key: &Key, before: &Loaded, next: &Loaded) -> bool {
     match key.0.as_slice() {
         [Step::Key(section), Step::Key(name)] => {
-            section == "backup" && ["target", "prefix", "passphrase_file", "passphrase_env"].contains(&name.as_str())
+            section == "backup"
+                && ["target", "prefix", "passphrase_file", "passphrase_env"].contains(&name.as_str())
         }
         [Step::Key(family), Step::Key(kind), Step::Item(item), Step::Key(_)] => {
             let is_theirs = |loaded: &Loaded| {

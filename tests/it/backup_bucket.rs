@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use holdfast::base::time::Timestamp;
 use holdfast::config::Config;
+use holdfast::config::load::{Sources, load_text};
+use holdfast::config::origin::Origin;
+use holdfast::config::overlay::{Change, Overlay, patched};
+use holdfast::config::reserved::permitted;
 use holdfast::runtime::supervisor::Supervisor;
 use holdfast::targets::object_store::shelf::{BucketShelf, PART};
 use hyper::Method;
@@ -65,7 +70,8 @@ fn forget(app: &TestApp, id: &str) {
 }
 
 fn keys_of(ids: &[&str]) -> Vec<String> {
-    let names = ids.iter().flat_map(|id| ["json", "redb"].map(|ending| format!("{PREFIX}holdfast-{id}.{ending}")));
+    let names =
+        ids.iter().flat_map(|id| ["json", "redb"].map(|ending| format!("{PREFIX}holdfast-{id}.{ending}")));
     names.collect()
 }
 
@@ -80,7 +86,11 @@ async fn the_newest_are_in_the_bucket_and_come_back() {
     assert_eq!(places(&app, &first).await, json!(["directory", "object_store"]));
 
     // What is not ours stays, and what was begun and never ended goes.
-    let foreign = [format!("{PREFIX}holdfast-notes.redb"), format!("{PREFIX}notes.txt"), String::from("z/holdfast-1.redb")];
+    let foreign = [
+        format!("{PREFIX}holdfast-notes.redb"),
+        format!("{PREFIX}notes.txt"),
+        String::from("z/holdfast-1.redb"),
+    ];
     for key in &foreign {
         client.put_bytes(key, Bytes::from_static(b"mine")).await;
     }
@@ -100,7 +110,10 @@ async fn the_newest_are_in_the_bucket_and_come_back() {
     let dry = post(&app, &format!("/api/v1/backups/{second}/restore"), &json!({"dry_run": true})).await;
     assert_eq!(dry.status, 200, "{dry:?}");
     assert_eq!(places(&app, &second).await, json!(["directory", "object_store"]));
-    assert_eq!(post(&app, &format!("/api/v1/backups/{second}/verify"), &json!({})).await.json()["valid"], true);
+    assert_eq!(
+        post(&app, &format!("/api/v1/backups/{second}/verify"), &json!({})).await.json()["valid"],
+        true
+    );
     forget(&app, &second);
     let file = app.ask_as_admin(Ask::get(&format!("/api/v1/backups/{second}/file"))).await;
     assert_eq!((file.status, Bytes::from(file.body)), (200, client.get(&keys_of(&[&second])[1]).await));
@@ -118,7 +131,11 @@ async fn the_newest_are_in_the_bucket_and_come_back() {
         assert!(refused.json()["detail"].as_str().unwrap().contains("sha256"), "{refused:?}");
     }
     let left = std::fs::read_dir(folder(&app)).unwrap().count();
-    assert_eq!((left, places(&app, &second).await), (2, json!(["object_store"])), "the third and its manifest");
+    assert_eq!(
+        (left, places(&app, &second).await),
+        (2, json!(["object_store"])),
+        "the third and its manifest"
+    );
 
     let removed = app.ask_as_admin(Ask::new(Method::DELETE, &format!("/api/v1/backups/{third}"))).await;
     assert_eq!((removed.status, places(&app, &third).await), (204, Value::Null));
@@ -144,7 +161,10 @@ async fn a_bucket_that_is_away_is_told_and_what_it_lacks_follows() {
     let list = app.get("/api/v1/backups").await.json();
     assert_eq!(list["total"], 2);
     assert!(list["problem"].as_str().unwrap().contains("127.0.0.1"), "{list}");
-    assert_eq!(post(&app, &format!("/api/v1/backups/{first}/verify"), &json!({})).await.json()["valid"], true);
+    assert_eq!(
+        post(&app, &format!("/api/v1/backups/{first}/verify"), &json!({})).await.json()["valid"],
+        true
+    );
     let removed = app.ask_as_admin(Ask::new(Method::DELETE, &format!("/api/v1/backups/{first}"))).await;
     assert_eq!((removed.status, removed.problem().as_str()), (503, "object_store_unavailable"));
     let unknown = app.get("/api/v1/backups/20200101T000000Z").await;
@@ -157,7 +177,9 @@ async fn a_bucket_that_is_away_is_told_and_what_it_lacks_follows() {
     assert_eq!(value("holdfast_backup_upload_failed"), Some(0.0));
     assert!(value("holdfast_backup_upload_last_success_timestamp_seconds").is_some());
     let audit = app.ask_as_admin(Ask::get("/api/v1/audit?limit=1000")).await.json();
-    let count = |action: &str| audit["items"].as_array().unwrap().iter().filter(|row| row["action"] == action).count();
+    let count = |action: &str| {
+        audit["items"].as_array().unwrap().iter().filter(|row| row["action"] == action).count()
+    };
     assert_eq!((count("backup.upload"), count("backup.upload_failed")), (2, 1), "{audit}");
 }
 
@@ -198,7 +220,9 @@ async fn a_file_of_many_parts_is_whole_or_not_there() {
     let beyond = shelf.get_part("file", 2 * PART as u64, 6).await.unwrap_err();
     assert!(beyond.to_string().contains("5 bytes came, 6 were asked for"), "{beyond}");
     assert!(shelf.get("nothing", 10_000, deadline()).await.unwrap().is_none());
-    assert!(shelf.get("file", 10, deadline()).await.unwrap_err().to_string().contains("larger than 10 bytes"));
+    assert!(
+        shelf.get("file", 10, deadline()).await.unwrap_err().to_string().contains("larger than 10 bytes")
+    );
     shelf.delete("file").await.unwrap();
     shelf.delete("file").await.unwrap();
 
@@ -211,4 +235,34 @@ async fn a_file_of_many_parts_is_whole_or_not_there() {
     assert_eq!(door.requests(), [Method::POST, Method::PUT, Method::PUT, Method::DELETE]);
     let client = garage.client();
     assert!(client.keys().await.is_empty() && client.uploads().await.is_empty());
+}
+
+/// Whoever may write targets must not have the whole store sent to one.
+#[test]
+fn only_an_administrator_says_where_backups_go() {
+    let change = Change { by: String::from("token:x"), at: Timestamp(1_795_166_565_250) };
+    let by = Origin::Runtime { by: change.by.clone(), at: change.at };
+    let store = json!({"target": {"object_store": {"mine": {
+        "endpoint": "http://127.0.0.1:1", "bucket": "b", "access_key_id": "k", "secret_access_key": "s"
+    }}}});
+    let before = load_text(Sources::default(), "h.toml", "", Overlay::default()).unwrap();
+    let with = patched(&before, &store, &change).unwrap();
+    assert!(permitted(&before, &with, &by, false).is_ok());
+    let led = patched(&with, &json!({"backup": {"target": "mine"}}), &change).unwrap();
+    let refused = permitted(&with, &led, &by, false).unwrap_err().to_string();
+    assert!(refused.contains("key backup.target: decides where backups go"), "{refused}");
+    assert!(permitted(&with, &led, &by, true).is_ok());
+    // Nor may that target be moved, though its secret is set anew with it.
+    let moved = json!({"target": {"object_store": {"mine": {"endpoint": "http://127.0.0.1:2", "secret_access_key": "t"}}}});
+    let moved = patched(&led, &moved, &change).unwrap();
+    assert!(permitted(&led, &moved, &by, false).is_err() && permitted(&led, &moved, &by, true).is_ok());
+    for section in [json!({"prefix": "x/"}), json!({"passphrase_file": "/etc/hostname"})] {
+        let next = patched(&before, &json!({"backup": section}), &change).unwrap();
+        assert!(permitted(&before, &next, &by, false).is_err(), "{section}");
+    }
+    let unknown = load_text(Sources::default(), "h.toml", "[backup]\ntarget = \"s3\"\n", Overlay::default());
+    assert_eq!(
+        unknown.unwrap_err().to_string(),
+        "h.toml:2:10: key backup.target: `s3` is unknown, expected the name of a [[target.object_store]], of which there is none"
+    );
 }

@@ -24,7 +24,9 @@ use super::{Backups, BackupsError, RETRY};
 use crate::model::backup::{BackupId, Kept, Manifest, Place};
 use crate::runtime::supervisor::{Phase, TaskResult};
 use crate::store::backup::BackupError;
-use crate::store::backup::shelf::{MOST_BYTES, id_of_file, id_of_manifest, manifest_text, names_of, parse_manifest};
+use crate::store::backup::shelf::{
+    MOST_BYTES, id_of_file, id_of_manifest, manifest_text, names_of, parse_manifest,
+};
 use crate::targets::object_store::shelf::{BucketShelf, PART};
 
 /// For everything that a list asks a bucket.
@@ -188,7 +190,12 @@ impl Backups {
         Ok(manifest)
     }
 
-    async fn fetch(&self, bucket: &BucketShelf, id: &BackupId, manifest: &Manifest) -> Result<(), BackupsError> {
+    async fn fetch(
+        &self,
+        bucket: &BucketShelf,
+        id: &BackupId,
+        manifest: &Manifest,
+    ) -> Result<(), BackupsError> {
         let (shelf, wanted, bytes) = (self.shelf(), id.clone(), manifest.bytes);
         let (draft, file) = self.apart(move |_| shelf.take_in(&wanted, bytes)).await?;
         let mut file = tokio::fs::File::from_std(file);
@@ -332,7 +339,8 @@ impl Backups {
 async fn there(bucket: &BucketShelf, deadline: Instant) -> Result<There, BackupsError> {
     let listed = bucket.list(deadline).await?;
     let parts: BTreeSet<BackupId> = listed.iter().filter_map(|object| id_of_file(&object.name)).collect();
-    let manifests = listed.iter().filter_map(|object| Some((id_of_manifest(&object.name)?, object.etag.clone())));
+    let manifests =
+        listed.iter().filter_map(|object| Some((id_of_manifest(&object.name)?, object.etag.clone())));
     let whole: BTreeMap<BackupId, String> = manifests.filter(|(id, _)| parts.contains(id)).collect();
     let parts = parts.into_iter().filter(|id| !whole.contains_key(id)).collect();
     Ok(There { whole, parts })
@@ -350,7 +358,9 @@ async fn manifest_of(
     let Some(text) = bucket.get(&beside, limit, deadline).await? else { return Ok(None) };
     match parse_manifest(Path::new(&beside), &text) {
         Ok(manifest) if manifest.id == *id && manifest.file == file => return Ok(Some(manifest)),
-        Ok(manifest) => tracing::warn!(%id, of = %manifest.id, "a manifest in the object store is of another backup"),
+        Ok(manifest) => {
+            tracing::warn!(%id, of = %manifest.id, "a manifest in the object store is of another backup")
+        }
         Err(error) => tracing::warn!(%error, "a backup in the object store has no manifest that can be read"),
     }
     Ok(None)

@@ -35,9 +35,9 @@ impl Backups {
         let manifest = self
             .apart(move |go_on| {
                 let with = passphrase.map(|passphrase| Ok(With { passphrase, keys: sealer.keys()? }));
-                let with = with.transpose().map_err(|error: SealError| BackupError::Passphrase {
-                    reason: error.to_string(),
-                })?;
+                let with = with
+                    .transpose()
+                    .map_err(|error: SealError| BackupError::Passphrase { reason: error.to_string() })?;
                 let draft = shelf.begin(now)?;
                 let (snapshot, seal) = write(&store, &draft, with.as_ref(), go_on)?;
                 let (bytes, sha256) = draft.digest(go_on)?;

@@ -9,7 +9,9 @@ use crate::http::error::Problem;
 use crate::http::extract::{ApiOptional, ApiPath, ApiQuery};
 use crate::http::page::Paging;
 use crate::http::registry::{Registry, routes};
-use crate::http::routes::backups::{BackupList, Order, RestoreOrder, Restoring, made, page, restored, verified};
+use crate::http::routes::backups::{
+    BackupList, Order, RestoreOrder, Restoring, made, page, restored, verified,
+};
 use crate::http::state::AppState;
 use crate::model::backup::{Kept, Verdict};
 

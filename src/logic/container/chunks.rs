@@ -34,12 +34,7 @@ impl<W: Write> Sealing<W> {
     /// # Errors
     /// The passphrase is too short or too long, there is no memory, or the header cannot
     /// be written.
-    pub fn begin(
-        to: W,
-        passphrase: &Secret,
-        salt: [u8; 16],
-        costs: Costs,
-    ) -> Result<Self, ContainerError> {
+    pub fn begin(to: W, passphrase: &Secret, salt: [u8; 16], costs: Costs) -> Result<Self, ContainerError> {
         let (header, key) = Header::new(passphrase, salt, costs)?;
         Self::with(to, header, key)
     }

@@ -67,10 +67,7 @@ fn what_was_done_to_it_is_named() {
     let mut swapped = whole.clone();
     let (left, right) = swapped.split_at_mut(record(2));
     left[record(1)..].swap_with_slice(&mut right[..RECORD]);
-    assert_eq!(
-        refusal(&swapped),
-        "its chunks are not in order: chunk 2 stands where chunk 1 was expected"
-    );
+    assert_eq!(refusal(&swapped), "its chunks are not in order: chunk 2 stands where chunk 1 was expected");
     // Whoever writes the numbers anew has gained nothing.
     let (one, two) = (record(1), record(2));
     let numbers = [swapped[one..one + 4].to_vec(), swapped[two..two + 4].to_vec()];

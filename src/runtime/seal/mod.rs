@@ -127,7 +127,8 @@ impl Sealer {
     /// [`SealError::KeyFile`]
     pub fn keys(&self) -> Result<Secret, SealError> {
         let found = self.find()?;
-        let lines = found.iter().flat_map(|found| found.keys.iter()).map(|key| format!("{}\n", key.to_line()));
+        let lines =
+            found.iter().flat_map(|found| found.keys.iter()).map(|key| format!("{}\n", key.to_line()));
         Ok(Secret::new(lines.collect::<String>()))
     }
 

@@ -56,9 +56,7 @@ struct Inside {
 impl Looked {
     /// The store inside `file` as it is to be put in place, and its sha256.
     pub fn store<'a>(&'a self, file: &'a Path) -> (&'a Path, &'a str) {
-        self.opened
-            .as_ref()
-            .map_or((file, &self.verdict.sha256), |opened| (&opened.path, &opened.sha256))
+        self.opened.as_ref().map_or((file, &self.verdict.sha256), |opened| (&opened.path, &opened.sha256))
     }
 }
 
@@ -108,7 +106,9 @@ pub fn look_into(
             Err(error) => return Err(error),
         }
     } else if sealed && manifest.is_none() {
-        problems.push(String::from("it is sealed, and neither a manifest nor the passphrase is here to check it"));
+        problems.push(String::from(
+            "it is sealed, and neither a manifest nor the passphrase is here to check it",
+        ));
     }
     if let (Some(Opened { id: Some(id), .. }), Some(manifest)) = (&opened, manifest)
         && *id != manifest.id

@@ -12,8 +12,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{BackupError, has_room};
 use super::look::digest;
+use super::{BackupError, has_room};
 use crate::base::time::Timestamp;
 use crate::model::backup::{BackupId, MOST_IN_A_SECOND, Manifest};
 

@@ -14,6 +14,7 @@ mod full;
 mod memory;
 mod model;
 mod notices;
+mod sealed;
 mod upkeep;
 
 use std::path::Path;

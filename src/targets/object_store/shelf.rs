@@ -106,7 +106,8 @@ impl BucketShelf {
         let secret = secret.map_err(|error| refused("secret_access_key", error.to_string()))?;
         let (endpoint, file) = (bucket.endpoint.clone(), section.tls_ca_file.clone());
         let trust = Supervisor::blocking(move || super::trust(&endpoint, file.as_deref())).await;
-        let trust = trust.ok_or_else(|| refused("tls_ca_file", String::from("the certificates are not read")))?;
+        let trust =
+            trust.ok_or_else(|| refused("tls_ca_file", String::from("the certificates are not read")))?;
         let trust = trust.map_err(|error| refused("tls_ca_file", error.to_string()))?;
         let client = HttpClient::new(supervisor, Phase::Engine, trust);
         Ok(Self { bucket, secret: secret.unwrap_or_default(), client, prefix })
@@ -221,7 +222,11 @@ impl BucketShelf {
         let (mut part, mut tags) = (first, Vec::new());
         for number in 1..=MOST_PARTS {
             let what = || format!("upload of part {number} of {key}");
-            tags.push(self.put_part(key, upload, number, &part).await.map_err(|outcome| self.failed(what(), outcome))?);
+            tags.push(
+                self.put_part(key, upload, number, &part)
+                    .await
+                    .map_err(|outcome| self.failed(what(), outcome))?,
+            );
             if part.len() < PART {
                 return Ok(tags);
             }
@@ -284,7 +289,9 @@ impl BucketShelf {
                 let outcome = outcome::of_answer(&answer, true);
                 tracing::warn!(key, reason = outcome.code, "parts of an upload are left in the bucket");
             }
-            Err(outcome) => tracing::warn!(key, reason = outcome.code, "parts of an upload may be left in the bucket"),
+            Err(outcome) => {
+                tracing::warn!(key, reason = outcome.code, "parts of an upload may be left in the bucket")
+            }
         }
     }
 
@@ -300,7 +307,9 @@ impl BucketShelf {
         let answer = listed.map_err(|outcome| self.failed("a listing of uploads", outcome))?;
         let document = String::from_utf8_lossy(&answer.body);
         for upload in elements(&document, "Upload").take(MOST_LEFTOVERS) {
-            let (Some(key), Some(id)) = (text_of(upload, "Key"), text_of(upload, "UploadId")) else { continue };
+            let (Some(key), Some(id)) = (text_of(upload, "Key"), text_of(upload, "UploadId")) else {
+                continue;
+            };
             if key.strip_prefix(&self.prefix).is_some_and(&is_ours) {
                 self.abort(key, &escaped(id)).await;
             }
@@ -341,14 +350,21 @@ impl BucketShelf {
     ///
     /// # Errors
     /// It is not known, or it has more than `limit` bytes.
-    pub async fn get(&self, name: &str, limit: usize, deadline: Instant) -> Result<Option<Bytes>, BucketError> {
+    pub async fn get(
+        &self,
+        name: &str,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, BucketError> {
         let key = format!("{}{name}", self.prefix);
         let answer = self.call(Method::GET, &key, "", Bytes::new(), limit, deadline).await;
         let answer = match answer {
             Ok(answer) if answer.status == StatusCode::NOT_FOUND && is_no_key(&answer) => return Ok(None),
             answer => answer.and_then(|answer| succeeded(answer, StatusCode::OK)),
         };
-        answer.map(|answer| Some(answer.body)).map_err(|outcome| self.failed(format!("GET of {key}"), outcome))
+        answer
+            .map(|answer| Some(answer.body))
+            .map_err(|outcome| self.failed(format!("GET of {key}"), outcome))
     }
 
     /// `length` bytes of an object from `from` on, [`PART`] at most.
@@ -363,7 +379,9 @@ impl BucketShelf {
             tried += 1;
             let deadline = Instant::now() + PART_DEADLINE;
             let body = Bytes::new();
-            let answer = self.call_for(range.clone(), Method::GET, &key, "", body, PART.max(MOST_BODY), deadline).await;
+            let answer = self
+                .call_for(range.clone(), Method::GET, &key, "", body, PART.max(MOST_BODY), deadline)
+                .await;
             let part = answer.and_then(|answer| {
                 if answer.status == StatusCode::PARTIAL_CONTENT && answer.body.len() == length {
                     return Ok(answer.body);
@@ -390,7 +408,8 @@ impl BucketShelf {
         let (key, deadline) = (format!("{}{name}", self.prefix), Instant::now() + DEADLINE);
         let answer = self.call(Method::DELETE, &key, "", Bytes::new(), MOST_BODY, deadline).await;
         let done = answer.and_then(|answer| {
-            let gone = answer.status.is_success() || answer.status == StatusCode::NOT_FOUND && is_no_key(&answer);
+            let gone =
+                answer.status.is_success() || answer.status == StatusCode::NOT_FOUND && is_no_key(&answer);
             if gone { Ok(()) } else { Err(outcome::of_answer(&answer, true)) }
         });
         done.map_err(|outcome| self.failed(format!("DELETE of {key}"), outcome))

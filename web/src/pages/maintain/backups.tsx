@@ -47,13 +47,16 @@ export function Backups() {
       </div>
       <Loaded resource={list} what={words.tabs.backups}>
         {(answer) => (
-          <Table
-            label={words.tabs.backups}
-            columns={columnsOf(shown, list.retry)}
-            rows={answer.items}
-            keyOf={(one) => one.id}
-            empty={<Empty title={words.noBackupsTitle} text={words.noBackups} />}
-          />
+          <>
+            {answer.problem && <p class="muted">{words.notThere(answer.problem)}</p>}
+            <Table
+              label={words.tabs.backups}
+              columns={columnsOf(shown, list.retry)}
+              rows={answer.items}
+              keyOf={(one) => one.id}
+              empty={<Empty title={words.noBackupsTitle} text={words.noBackups} />}
+            />
+          </>
         )}
       </Loaded>
       <Dialog open={open} onClose={close} title={here?.kind === "plan" ? words.restoreTitle(here.id) : words.verifyTitle(here?.id ?? "")} kind="wide">
@@ -83,6 +86,7 @@ function columnsOf(shown: Signal<Shown | undefined>, reload: () => void): Column
       ),
     },
     { id: "size", title: words.backupColumns.size, number: true, sort: (one) => one.bytes, cell: (one) => bytes(one.bytes) },
+    { id: "where", title: words.backupColumns.where, cell: (one) => one.places.map((place) => words.places[place]).join(", ") },
     { id: "by", title: words.backupColumns.by, sort: (one) => one.by, cell: (one) => one.by },
     { id: "version", title: words.backupColumns.version, sort: (one) => one.version, cell: (one) => one.version },
     { id: "deeds", title: words.restore, quiet: true, cell: (one) => <Deeds one={one} shown={shown} reload={reload} /> },
