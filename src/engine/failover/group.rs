@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ use crate::logic::failover::{Action, CallError, CallId, Core, Effect, Event, Sea
 use crate::model::failover::durable::Durable;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::route::{Address, Route};
+use crate::model::failover::view::{CheckReport, Finding};
 use crate::runtime::supervisor::TaskResult;
 use crate::targets::postgres::member::{MemberAction, MemberLink, Peer};
 
@@ -43,10 +45,14 @@ use crate::targets::postgres::member::{MemberAction, MemberLink, Peer};
 const WAITING: usize = 64;
 /// Orders and calls that wait for one member.
 const ORDERS: usize = 16;
-/// The check of grants and settings: first soon, then now and then.
+/// The check of grants and settings: first soon, then now and then; sooner again while
+/// nobody could be promoted because of what it found.
 const CHECK_AFTER: Duration = Duration::from_secs(3);
 const CHECK_EVERY: Duration = Duration::from_secs(900);
+const CHECK_BLOCKED: Duration = Duration::from_secs(60);
 const CHECK_WITHIN: Duration = Duration::from_secs(10);
+/// Dry runs that wait at once.
+const DRY_RUNS: usize = 16;
 /// Series at rest are pushed so often, and at every change of state.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
 
@@ -74,6 +80,9 @@ pub struct Group {
     noted: Noted,
     figures_due: Instant,
     check_due: Instant,
+    /// A check runs, and these wait for what it finds.
+    checking: bool,
+    dry_runs: Vec<oneshot::Sender<CheckReport>>,
 }
 
 /// Runs a group until it is told to stop.
@@ -142,6 +151,8 @@ impl Group {
             noted: Noted::default(),
             figures_due: now,
             check_due: now + CHECK_AFTER,
+            checking: false,
+            dry_runs: Vec::new(),
         }
     }
 
@@ -164,7 +175,7 @@ impl Group {
             Input::Lost { member, why } => Event::Lost { member, why },
             Input::Done { call, result } => Event::Done { call, result },
             Input::Checked { findings } => {
-                self.noted.findings = findings;
+                self.checked(findings);
                 return;
             }
         };
@@ -288,11 +299,12 @@ impl Group {
                 self.replies.insert(id, reply);
                 self.step(Event::Command { id, command }).await;
             }
-            Ask::Check { reply } => {
-                let (now, wall) = self.now();
-                let report = show::report(&self.plan, &self.core, &self.noted, now, wall);
-                let _ = reply.send(report);
+            // Whoever has just run what the last check printed asks whether that was all.
+            Ask::Check { reply } if self.dry_runs.len() < DRY_RUNS => {
+                self.dry_runs.push(reply);
+                self.check();
             }
+            Ask::Check { reply } => drop(reply),
         }
     }
 
@@ -338,18 +350,34 @@ impl Group {
     }
 
     /// Asks every member for grants and settings, on connections of its own.
-    fn check(&self) {
+    fn check(&mut self) {
+        if std::mem::replace(&mut self.checking, true) {
+            return;
+        }
         let (plan, inputs) = (self.plan.clone(), self.inputs.clone());
         let peers: Vec<Peer> = plan.peers(&self.core);
         self.work.push(Box::pin(async move {
-            let mut findings = Vec::new();
-            for section in &plan.members {
+            let each = plan.members.iter().map(|section| async {
                 let mut link = MemberLink::new(section, &plan.surroundings);
                 let others: Vec<_> = peers.iter().filter(|peer| peer.name != section.name).cloned().collect();
                 let found = link.check(&section.name, &others, Instant::now() + CHECK_WITHIN).await;
-                findings.extend(found.into_iter().map(|found| show::finding(&section.name, found)));
-            }
+                found.into_iter().map(|found| show::finding(&section.name, found)).collect::<Vec<_>>()
+            });
+            let findings = join_all(each).await.into_iter().flatten().collect();
             let _ = inputs.send(Input::Checked { findings }).await;
         }));
+    }
+
+    /// A check ended: who waits for it is answered.
+    fn checked(&mut self, findings: Vec<Finding>) {
+        self.checking = false;
+        self.noted.checked(findings);
+        if self.noted.is_blocked() {
+            self.check_due = self.check_due.min(Instant::now() + CHECK_BLOCKED);
+        }
+        let (now, wall) = self.now();
+        for reply in std::mem::take(&mut self.dry_runs) {
+            let _ = reply.send(show::report(&self.plan, &self.core, &self.noted, now, wall));
+        }
     }
 }

@@ -25,11 +25,18 @@ use crate::targets::postgres::member;
 const HUNG_LOOKS: u64 = 3;
 const AFTERWARDS_MS: u64 = 500;
 
+/// Findings of the check by which a server's role may not do what a promotion takes.
+const BARS: [&str; 5] = ["version", "superuser", "promote", "reload", "parameters"];
+/// The others that are rights of the role, or of the address it comes from.
+const RIGHTS: [&str; 4] = ["monitor", "signal", "replication", "history"];
+/// The member could not be asked.
+const UNREADABLE: &str = "unreadable";
+
 /// What is known of the members beside what the protocol decides on.
 #[derive(Debug, Default)]
 pub struct Noted {
-    /// Of the check of grants and settings.
-    pub findings: Vec<Finding>,
+    /// Of the check of grants and settings, once there was one.
+    findings: Option<Vec<Finding>>,
     /// What is wrong with the way to a member that can be asked all the same.
     problems: BTreeMap<Name, String>,
     /// Members whose server, or whose files here, refuse us.
@@ -51,6 +58,33 @@ impl Noted {
         }
     }
 
+    /// The check of grants and settings ended.
+    pub fn checked(&mut self, findings: Vec<Finding>) {
+        self.findings = Some(findings);
+    }
+
+    /// Whether some member could not be promoted, by what was found.
+    pub fn is_blocked(&self) -> bool {
+        self.findings.iter().flatten().any(|found| BARS.contains(&found.code.as_str()))
+    }
+
+    fn of<'a>(&'a self, member: &'a Name) -> impl Iterator<Item = &'a Finding> {
+        let all = self.findings.iter().flatten();
+        all.filter(|found| found.member.as_deref() == Some(member.as_str()))
+    }
+
+    /// What the role lacks there to promote it.
+    fn bar<'a>(&'a self, member: &'a Name) -> Option<&'a str> {
+        let bar = self.of(member).find(|found| BARS.contains(&found.code.as_str()));
+        bar.map(|found| found.problem.as_str())
+    }
+
+    /// Whether the role has all that a failover takes; `None` where it was not asked.
+    fn grants(&self, member: &Name) -> Option<bool> {
+        let is = |list: &[&str]| self.of(member).any(|found| list.contains(&found.code.as_str()));
+        (self.findings.is_some() && !is(&[UNREADABLE])).then(|| !is(&BARS) && !is(&RIGHTS))
+    }
+
     /// `problem` with what is wrong besides.
     fn beside(&self, member: &Name, problem: Option<String>) -> Option<String> {
         match (problem, self.problems.get(member)) {
@@ -64,12 +98,25 @@ impl Noted {
     }
 }
 
+/// Who would be promoted now: what the protocol would choose, unless the role lacks there
+/// what that takes. It tries all the same; in a group that is only switched nobody is promoted.
+fn candidate(core: &Core, noted: &Noted) -> Result<(Name, Lsn), (RefusalCode, String)> {
+    let best = core.would_promote()?;
+    if core.is_switch() {
+        return Ok(best);
+    }
+    let Some(bar) = noted.bar(&best.0) else { return Ok(best) };
+    let fit = core.candidates().into_iter().filter_map(|(member, lsn)| Some((member, lsn.ok()?)));
+    let others = fit.filter(|(member, _)| noted.bar(member).is_none());
+    others.max_by_key(|(_, lsn)| *lsn).ok_or_else(|| (RefusalCode::NoCandidate, bar.to_owned()))
+}
+
 /// The group as it is now.
 pub fn view(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Timestamp) -> GroupView {
     let durable = core.durable();
-    let tier = core.tier();
+    let candidate = candidate(core, noted).ok();
+    let tier = if candidate.is_none() && !core.is_switch() { Tier::None } else { core.tier() };
     let route = core.route(now);
-    let candidate = core.would_promote().ok();
     GroupView {
         name: plan.name().to_string(),
         kind: String::from("postgres"),
@@ -93,7 +140,7 @@ pub fn view(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Times
         would_promote: candidate.as_ref().map(|(name, _)| name.to_string()),
         expected_rpo_bytes: candidate.as_ref().and_then(|(_, at)| rpo(core, tier, *at)),
         expected_rto_ms: candidate.is_some().then(|| rto(core)),
-        findings: noted.findings.clone(),
+        findings: noted.findings.clone().unwrap_or_default(),
         diverged: durable.last.as_ref().is_some_and(|last| last.diverged),
     }
 }
@@ -205,6 +252,7 @@ pub fn finding(member: &Name, found: member::Finding) -> Finding {
         found.sql.map(|sql| std::iter::once(on.to_owned()).chain(sql.lines().map(str::to_owned)).collect());
     Finding {
         member: Some(member.to_string()),
+        code: found.code.to_owned(),
         blocks: found.blocking,
         problem: found.what,
         sql: sql.unwrap_or_default(),
@@ -218,7 +266,8 @@ pub fn report(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Tim
         let watch = core.watch(name);
         let fit = core.candidates().into_iter().find(|(candidate, _)| candidate == name);
         let reason = match fit {
-            Some((_, Ok(_))) => None,
+            Some((_, Ok(_))) if core.is_switch() => None,
+            Some((_, Ok(_))) => noted.bar(name).map(str::to_owned),
             Some((_, Err((_, why)))) => Some(why),
             None => Some(String::from("it is the active member")),
         };
@@ -227,17 +276,12 @@ pub fn report(plan: &Plan, core: &Core, noted: &Noted, now: Monotonic, wall: Tim
             reachable: watch.is_some_and(|watch| watch.current().is_some()),
             role: role(watch),
             lag_bytes: lag(core, name),
-            grants: Some(
-                !noted
-                    .findings
-                    .iter()
-                    .any(|found| found.blocks && found.member.as_deref() == Some(name.as_str())),
-            ),
+            grants: noted.grants(name),
             eligible: reason.is_none(),
             reason,
         }
     });
-    let refusal = core.would_promote().err().map(|no| Core::refusal(no, wall));
+    let refusal = candidate(core, noted).err().map(|no| Core::refusal(no, wall));
     CheckReport {
         group: shown.name,
         tier: shown.tier,
@@ -356,6 +400,31 @@ pub fn tell(plan: &Plan, happening: &Happening) {
 mod tests {
     use super::*;
     use crate::model::failover::sighting::Failure;
+
+    fn found(member: &Name, code: &str) -> Finding {
+        let problem = format!("{code} is lacking");
+        Finding {
+            member: Some(member.to_string()),
+            code: code.to_owned(),
+            blocks: true,
+            problem,
+            sql: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn grants_are_unknown_until_they_were_asked_for() {
+        let (member, other) = (Name::new("pg1").unwrap(), Name::new("pg2").unwrap());
+        let mut noted = Noted::default();
+        assert_eq!((noted.grants(&member), noted.bar(&member)), (None, None));
+        noted.checked(vec![found(&member, "wal_level"), found(&other, "history")]);
+        assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(true), Some(false)));
+        assert!(!noted.is_blocked() && noted.bar(&other).is_none());
+        noted.checked(vec![found(&member, "promote"), found(&other, "unreadable")]);
+        assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(false), None));
+        assert_eq!(noted.bar(&member), Some("promote is lacking"));
+        assert!(noted.is_blocked());
+    }
 
     #[test]
     fn what_is_wrong_with_the_way_to_a_member_is_noted_until_it_is_gone() {

@@ -111,6 +111,8 @@ pub struct MemberView {
 pub struct Finding {
     /// Where; null for the group as a whole.
     pub member: Option<String>,
+    /// A stable word for it: `promote`, `slot`, `wal_level`, ...
+    pub code: String,
     /// Whether a failover is impossible because of it.
     pub blocks: bool,
     pub problem: String,

@@ -65,8 +65,8 @@ const STATE: &str = "select pg_is_in_recovery(), current_user, rolsuper, rolrepl
     current_setting('synchronous_standby_names'), current_setting('recovery_min_apply_delay'), \
     extract(epoch from current_setting('wal_retrieve_retry_interval')::interval) * 1000, \
     current_setting('cluster_name'), current_setting('primary_slot_name'), \
-    case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('primary_conninfo') end \
-    from pg_roles where rolname = current_user";
+    case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('primary_conninfo') end, \
+    current_database() from pg_roles where rolname = current_user";
 
 const PARAMETERS: &str = "select has_parameter_privilege('primary_conninfo', 'alter system') \
     and has_parameter_privilege('synchronous_standby_names', 'alter system') \
@@ -118,10 +118,13 @@ struct Rights {
     parameters: bool,
 }
 
-/// What `user` lacks. The README lists the same statements.
-fn missing(rights: Rights, user: &str) -> Vec<Finding> {
+/// What `user` lacks. The README lists the same statements. Who may call a function is
+/// known by each database for itself, everything else by all of them together.
+fn missing(rights: Rights, user: &str, database: &str) -> Vec<Finding> {
     let role = postgres_protocol::escape::escape_identifier(user);
-    let execute = |function| format!("grant execute on function {function} to {role};");
+    let place = if database.contains(['\n', '\r']) { "of the target" } else { database };
+    let execute =
+        |function| format!("-- in the database {place}\ngrant execute on function {function} to {role};");
     let names = "primary_conninfo, synchronous_standby_names, default_transaction_read_only";
     let wanted = [
         (
@@ -216,7 +219,7 @@ impl Read {
             findings.push(blocking("superuser", what, Place::Primary, Some(sql)));
             return;
         }
-        findings.extend(missing(self.rights, &self.user));
+        findings.extend(missing(self.rights, &self.user, self.text(18)));
     }
 
     fn settings(&self, peers: &[Peer], findings: &mut Vec<Finding>) {
@@ -407,8 +410,10 @@ mod tests {
         let readme = include_str!("../../../../README.md");
         let (_, rest) = readme.split_once("## Fail over between Postgres servers").unwrap();
         let (block, _) = rest.split_once("```sql\n").unwrap().1.split_once("```").unwrap();
-        let mut asked: Vec<String> =
-            missing(Rights::default(), "holdfast").into_iter().filter_map(|found| found.sql).collect();
+        let mut asked: Vec<String> = missing(Rights::default(), "holdfast", "postgres")
+            .into_iter()
+            .filter_map(|found| found.sql)
+            .collect();
         asked.extend([RETRY, HINTS].map(|(name, value)| set(name, value, "")));
         assert_eq!(each(block), each(&asked.join("\n")));
         assert!(block.contains(&format!("`{}`", hba("holdfast"))), "the line of pg_hba.conf");
