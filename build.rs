@@ -1,5 +1,5 @@
-//! Bundles the web page into `$OUT_DIR/web`, and writes `openapi.json` without its
-//! white space beside it; `http` embeds both.
+//! Bundles the web page into `$OUT_DIR/web`, and writes `openapi.json` compressed and
+//! without its white space beside it; `http` embeds both.
 //!
 //! The bundle is made from `web/` by node and never committed, so the page in the
 //! binary is always the page in the tree. `HOLDFAST_WEB=skip` writes a one-line page
@@ -76,8 +76,19 @@ fn document() -> Result<(), Box<dyn Error>> {
     let path = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("openapi.json");
     let text = fs::read_to_string(&path).map_err(|problem| format!("{}: {problem}", path.display()))?;
     let compact: String = text.lines().map(str::trim_start).collect();
-    fs::write(PathBuf::from(variable("OUT_DIR")?).join("openapi.json"), compact)?;
+    fs::write(PathBuf::from(variable("OUT_DIR")?).join("openapi.json.gz"), gzip(compact.as_bytes()))?;
     Ok(())
+}
+
+/// RFC 1952: a head without name and time, the deflated text, its sum and its length.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+    const SMALLEST: u8 = 10;
+    let mut out = HEAD.to_vec();
+    out.extend(miniz_oxide::deflate::compress_to_vec(text, SMALLEST));
+    out.extend(crc32fast::hash(text).to_le_bytes());
+    out.extend((text.len() as u32).to_le_bytes());
+    out
 }
 
 fn page() -> Result<(), Box<dyn Error>> {

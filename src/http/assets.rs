@@ -105,7 +105,8 @@ fn best(path: &str, headers: &HeaderMap) -> Option<(rust_embed::EmbeddedFile, Op
     Files::get(path).map(|file| (file, None))
 }
 
-fn accepts(header: &str, encoding: &str) -> bool {
+/// Whether a client whose `Accept-Encoding` is `header` takes the encoding.
+pub fn accepts(header: &str, encoding: &str) -> bool {
     header.split(',').any(|part| {
         let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
         let refused = parameters.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));

@@ -102,7 +102,7 @@ fn prometheus_kind(problem: &Problem) -> &'static str {
 }
 
 /// Clients of Alertmanager show the text of 400, 404 and 500 alone.
-fn alertmanager_status(status: StatusCode) -> StatusCode {
+pub fn alertmanager_status(status: StatusCode) -> StatusCode {
     match status {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status if status.is_server_error() => StatusCode::INTERNAL_SERVER_ERROR,

@@ -26,6 +26,7 @@ pub mod parameters;
 pub mod places;
 pub mod prometheus;
 pub mod rate;
+pub mod refusals;
 pub mod registry;
 pub mod routes;
 pub mod section;

@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document: what the handlers declare, and what is true of all.
 //!
 //! The document is checked in as `openapi.json`; a test compares it, so that a
-//! changed answer shows in the change that made it. The agent hands out that copy:
-//! what makes the document is a tenth of the code and must not be reached from
+//! changed answer shows in the change that made it. The agent hands out that copy, which
+//! lies in the binary compressed: what makes the document is a tenth of the code and must not be reached from
 //! where requests are answered, see [`super::registry`].
 
 use utoipa::openapi::path::Operation;
@@ -10,16 +10,28 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    ResponseBuilder,
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr,
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::dialect::{AlertmanagerError, Dialect, PrometheusError};
+use super::dialect::{AlertmanagerError, PrometheusError};
 use super::error::{FieldError, ProblemBody};
+use super::refusals;
+use crate::model::event::{Event, EventType};
 
-/// `openapi.json` as the agent hands it out: without the white space.
-pub const COPY: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+/// `openapi.json` as the agent hands it out: without the white space, in gzip.
+pub const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
+/// Of gzip: what `build.rs` writes before the deflated text, and after it, bytes.
+const HEAD: usize = 10;
+const FOOT: usize = 8;
+/// Far more than the document has, bytes.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// The same as it is read, for those that do not take gzip; `None` is a build gone wrong.
+pub fn unpacked() -> Option<Vec<u8>> {
+    let deflated = PACKED.get(HEAD..PACKED.len().checked_sub(FOOT)?)?;
+    miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, LARGEST).ok()
+}
 
 /// The document as the handlers have it now; what is checked in must equal it.
 pub fn made() -> String {
@@ -39,10 +51,14 @@ fn base() -> OpenApi {
          needs the agent's own `Origin` beside it.",
     ));
     let components = ComponentsBuilder::new()
+        // What a WebSocket brings, which no operation can say.
+        .schema_from::<Event>()
+        .schema_from::<EventType>()
         .schema_from::<ProblemBody<'_>>()
         .schema_from::<FieldError>()
         .schema_from::<PrometheusError<'_>>()
         .schema_from::<AlertmanagerError<'_>>()
+        .responses_from_iter(refusals::components())
         .security_scheme("token", SecurityScheme::Http(bearer))
         .security_scheme("key", SecurityScheme::ApiKey(key))
         .security_scheme("session", SecurityScheme::ApiKey(cookie))
@@ -56,7 +72,7 @@ fn base() -> OpenApi {
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 
-/// Adds the error answer that every operation has, and writes the document.
+/// Adds what is the same for all operations, and writes the document.
 fn finished(mut document: OpenApi) -> String {
     for (path, item) in &mut document.paths.paths {
         let operations = [
@@ -75,18 +91,16 @@ fn finished(mut document: OpenApi) -> String {
                     response.description = String::from("The answer.");
                 }
             }
-            let (kind, schema) = Dialect::of(path)
-                .map_or(("application/problem+json", "Problem"), |one| ("application/json", one.schema()));
-            let problem = ResponseBuilder::new()
-                .description("The request was refused or failed.")
-                .content(kind, ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build())
-                .build();
-            operation.responses.responses.insert(String::from("default"), RefOr::T(problem));
+            refusals::add(operation, method, path);
             with_session(operation);
             // Function names repeat between resources; method and path do not.
             operation.operation_id = Some(operation_id(method, path));
         }
     }
+    let text = document.to_pretty_json().unwrap_or_default();
+    let Some(components) = &mut document.components else { return text };
+    let refers = |name: &String| text.contains(&format!("\"#/components/responses/{name}\""));
+    components.responses.retain(|name, _| refers(name));
     document.to_pretty_json().unwrap_or_default()
 }
 

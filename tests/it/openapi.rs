@@ -73,6 +73,14 @@ async fn the_agent_hands_out_the_document_checked_in() {
     let document = answer.json();
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document == serde_json::from_str::<Value>(&checked_in()).unwrap());
+    assert_eq!(answer.header("content-encoding"), "");
+    let packed = app.ask(Ask::get("/api/openapi.json").header("accept-encoding", "gzip")).await;
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "Accept-Encoding"));
+    assert!(packed.body.len() * 8 < answer.body.len(), "{} bytes", packed.body.len());
+    // Length and sum of the text are the last of gzip.
+    let foot = &packed.body[packed.body.len() - 8..];
+    assert_eq!(foot[4..], (answer.body.len() as u32).to_le_bytes());
+    assert_eq!(foot[..4], crc32fast::hash(&answer.body).to_le_bytes());
 }
 
 #[test]
@@ -252,7 +260,7 @@ async fn the_document_is_complete_and_has_no_tuples() {
     for (method, path, operation) in operations(&document) {
         let name = format!("{method} {path}");
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
-        assert!(operation["responses"]["default"].is_object(), "{name} has no error answer");
+        assert!(operation["responses"]["400"].is_object(), "{name} has no error answer");
         let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
         assert!(ids.insert(id.clone()), "operation id {id} is used twice");
     }

@@ -106,11 +106,17 @@ struct SeriesFigures {
     latest_at: Timestamp,
     /// Values that the figures are of, at most the last 1,000.
     count: usize,
+    #[schema(value_type = Number)]
     p50: Option<Number>,
+    #[schema(value_type = Number)]
     p95: Option<Number>,
+    #[schema(value_type = Number)]
     p99: Option<Number>,
+    #[schema(value_type = Number)]
     min: Option<Number>,
+    #[schema(value_type = Number)]
     max: Option<Number>,
+    #[schema(value_type = Number)]
     mean: Option<Number>,
 }
 

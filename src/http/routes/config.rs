@@ -97,7 +97,7 @@ async fn show(_: Access<MonitoringRead>, State(app): State<AppState>) -> Respons
     params(("If-Match" = String, Header, description = "ETag of the configuration, or `*`.")),
     request_body(content = Object, content_type = "application/merge-patch+json"),
     security(("token" = ["config:write"]), ("key" = ["config:write"])),
-    responses((status = 200, body = Applied, headers(("ETag" = String))))
+    responses((status = 200, body = Applied, headers(("ETag" = String))), (status = 412), (status = 428))
 )]
 async fn patch(
     access: Access<ConfigWrite>,
@@ -115,7 +115,7 @@ async fn patch(
     params(("If-Match" = String, Header, description = "ETag of the configuration, or `*`.")),
     request_body(content = Object, content_type = "application/json"),
     security(("token" = ["config:write"]), ("key" = ["config:write"])),
-    responses((status = 200, body = Applied, headers(("ETag" = String))))
+    responses((status = 200, body = Applied, headers(("ETag" = String))), (status = 412), (status = 428))
 )]
 async fn put(
     access: Access<ConfigWrite>,

@@ -16,7 +16,6 @@ use crate::http::extract::ApiQuery;
 use crate::http::live::{self, Filter, Opened};
 use crate::http::registry::{Registry, routes};
 use crate::http::state::AppState;
-use crate::model::event::Event;
 use crate::runtime::supervisor::Phase;
 
 /// Clients have nothing to say; a long message is a mistake.
@@ -26,6 +25,19 @@ const WRITE_LIMIT: usize = 1024 * 1024;
 
 pub fn routes<R: Registry>(registry: R) -> R {
     registry.routes(routes!(monitoring_events)).routes(routes!(events))
+}
+
+/// A server-sent event: the fields of the lines between two empty ones.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ServerSentEvent {
+    /// The sequence number.
+    id: String,
+    /// The type.
+    event: String,
+    /// An `Event` in JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -44,8 +56,8 @@ struct Wanted {
 #[utoipa::path(
     get, path = "/api/v1/monitoring/events", tag = "events", params(Wanted),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
-    responses((status = 101, description = "Switches to WebSocket."),
-              (status = 200, body = Event, content_type = "text/event-stream"))
+    responses((status = 101, description = "Switches to WebSocket; each message is an `Event`."),
+              (status = 200, body = ServerSentEvent, content_type = "text/event-stream"), (status = 426))
 )]
 async fn monitoring_events(
     access: Access<MonitoringRead>,
@@ -81,7 +93,7 @@ async fn monitoring_events(
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", params(Wanted),
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),
-    responses((status = 200, body = Event, content_type = "text/event-stream"))
+    responses((status = 200, body = ServerSentEvent, content_type = "text/event-stream"))
 )]
 async fn events(
     access: Access<MonitoringRead>,

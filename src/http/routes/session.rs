@@ -81,7 +81,7 @@ async fn show(caller: Caller) -> Json<SessionView> {
 /// Logs in: answers who that is, and sets the cookie.
 #[utoipa::path(
     post, path = "/api/v1/session", tag = "access", request_body = Login, security(()),
-    responses((status = 201, body = SessionView, headers(("Set-Cookie" = String))))
+    responses((status = 201, body = SessionView, headers(("Set-Cookie" = String))), (status = 401))
 )]
 async fn begin(
     visitor: Visitor,

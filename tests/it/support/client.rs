@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::documented;
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -89,6 +91,7 @@ impl Ask {
     }
 
     async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, host: &str) -> Answer {
+        let (method, path) = (self.method.to_string(), self.path.clone());
         let mut request = Request::builder().method(self.method).uri(self.path).header("connection", "close");
         if !self.headers.iter().any(|(name, _)| name == "host") {
             request = request.header("host", host);
@@ -106,6 +109,7 @@ impl Ask {
             Answer { status: parts.status.as_u16(), headers: parts.headers, body }
         };
         let (answer, _) = tokio::join!(exchange, connection);
+        documented::check(&method, &path, &answer);
         answer
     }
 }

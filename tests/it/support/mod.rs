@@ -8,6 +8,7 @@ pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod delivering;
+pub mod documented;
 pub mod garage;
 pub mod grpc;
 pub mod lan;
