@@ -48,7 +48,7 @@ export function Operations({ target }: { target: TargetStatus }) {
                     <th scope="col">{titles.last}</th>
                     <th scope="col" class="number broad">{titles.total}</th>
                     <th scope="col" class="number">{titles.errors}</th>
-                    <th scope="col" class="number">{titles.p50}</th>
+                    <th scope="col" class="number broad">{titles.p50}</th>
                     <th scope="col" class="number">{titles.p95}</th>
                     <th scope="col" class="number broad">{titles.p99}</th>
                     <th scope="col" class="number broad">{titles.slow}</th>
@@ -63,7 +63,7 @@ export function Operations({ target }: { target: TargetStatus }) {
                         <td>{last && <span class="with-shape" title={last.detail ?? ""}><Shape tone={OUTCOMES[last.class].tone} /> {OUTCOMES[last.class].word}</span>}</td>
                         <td class="number broad">{count(one.total)}</td>
                         <td class="number">{percent(100 * one.error_rate)}</td>
-                        <td class="number">{latency(one.p50)}</td>
+                        <td class="number broad">{latency(one.p50)}</td>
                         <td class="number">{latency(one.p95)}</td>
                         <td class="number broad">{latency(one.p99)}</td>
                         <td class="number broad">{count(one.slow)}</td>
