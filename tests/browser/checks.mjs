@@ -61,8 +61,11 @@ export async function shown(page, selector) {
 }
 
 export async function fitsTheWidth(page) {
-  const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(wide <= window, `the page is ${wide} px wide in a window of ${window}`);
+  const [wide, window, beyond] = await page.evaluate(() => {
+    const out = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5);
+    return [document.documentElement.scrollWidth, innerWidth, out.slice(-3).map((one) => `${one.outerHTML.slice(0, 160)} in ${one.parentElement?.outerHTML.slice(0, 160)}`)];
+  });
+  assert.ok(wide <= window, `the page is ${wide} px wide in a window of ${window}: ${beyond.join("\n")}`);
 }
 
 /**

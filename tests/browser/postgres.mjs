@@ -52,7 +52,9 @@ class Server {
     let said = "";
     child.stdout?.setEncoding("utf8").on("data", (part) => (said += part));
     const status = await new Promise((done, failed) => child.once(piped ? "close" : "exit", done).once("error", failed));
-    assert.equal(status, 0, `${program} ${args.join(" ")}: ${readFileSync(log, "utf8")}`);
+    const own = `${this.data}.log`;
+    const last = existsSync(own) ? readFileSync(own, "utf8").split("\n").slice(-20).join("\n") : "";
+    assert.equal(status, 0, `${program} ${args.join(" ")}: ${readFileSync(log, "utf8")}\n${last}`);
     return said.trim();
   }
 
@@ -116,7 +118,8 @@ wal_retrieve_retry_interval = 100ms`);
       this.signal();
       await new Promise(setImmediate);
     }
-    rmSync(join(this.data, "postmaster.pid"), { force: true });
+    // Both name a process that its parent may not have waited for yet, which counts as one that runs.
+    for (const lock of [join(this.data, "postmaster.pid"), join(this.folder, `.s.PGSQL.${this.port}.lock`)]) rmSync(lock, { force: true });
   }
 
   /** Makes it a standby of `head` again, as an operator does with the command of the page. */
