@@ -596,4 +596,20 @@ async fn a_slow_way_is_no_server_that_hangs() {
     server.signal_postmaster(Signal::STOP);
     fails(&mut link, FRESH, FailureClass::Silent).await;
     server.signal_postmaster(Signal::CONT);
+    // Nor is it one without a kept session, whose login alone takes longer than a look.
+    for delay in [170, 300].map(Duration::from_millis) {
+        let mut anew = link_of(&section_at("127.0.0.1", wire.port, "password = \"right-password\""));
+        wire.delay(delay);
+        let facts = answered(anew.look(FRESH, within(1000)).await);
+        assert_eq!(facts.ancestry.as_deref(), Some(&[][..]));
+        answered(anew.look(PLAIN, within(1000)).await);
+        wire.delay(Duration::ZERO);
+    }
+    // One that says nothing is given no more time than others.
+    let mut anew = link_of(&section_at("127.0.0.1", wire.port, "password = \"right-password\""));
+    server.signal_postmaster(Signal::STOP);
+    let began = std::time::Instant::now();
+    fails(&mut anew, FRESH, FailureClass::Silent).await;
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    server.signal_postmaster(Signal::CONT);
 }

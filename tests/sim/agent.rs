@@ -81,6 +81,8 @@ pub struct Agent {
     /// So many of the next commits fail.
     pub failing_commits: u32,
     pub slow_commits: bool,
+    /// When the newest one set out.
+    pub commit_began: Time,
     /// So long takes the next one; 0: as usual.
     pub commit_stalls: Time,
     /// What the fence hook says: proved.
@@ -113,6 +115,7 @@ impl Agent {
             fault_at: Vec::new(),
             failing_commits: 0,
             slow_commits: false,
+            commit_began: 0,
             commit_stalls: 0,
             hook_proves: true,
             replies: Vec::new(),
@@ -277,6 +280,7 @@ impl World {
                     if self.boundary() {
                         return;
                     }
+                    self.agent.commit_began = self.now;
                     self.agent.pending = Some((*durable, effects));
                     let ok = self.agent.failing_commits == 0;
                     self.agent.failing_commits = self.agent.failing_commits.saturating_sub(1);

@@ -144,7 +144,9 @@ impl World {
         let just_set = self.ledger.set_at.is_some();
         self.require(just_set || self.setup.settings.mode == Mode::Auto, "F17: a failover began by itself");
         let long = self.setup.settings.timeout.as_micros() as Time * 2 + SECOND;
-        let alone = self.ledger.alone.is_some_and(|since| self.now > since + long);
+        // It was decided when its commit set out.
+        let decided = self.agent.commit_began;
+        let alone = self.ledger.alone.is_some_and(|since| decided > since + long);
         self.require(!alone, "F10: isolated and began a failover");
         if self.ledger.forgot || self.wall_jump != 0 {
             return;

@@ -7,6 +7,7 @@
 mod agent;
 mod check;
 mod clients;
+mod delays;
 mod faults;
 mod node;
 mod random;

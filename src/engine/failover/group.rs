@@ -33,7 +33,7 @@ use super::{Ask, Input, Plan};
 use crate::base::id::Name;
 use crate::base::secret::Secret;
 use crate::base::time::{Monotonic, Timestamp};
-use crate::logic::failover::{Action, CallError, CallId, Core, Effect, Event, Sealed};
+use crate::logic::failover::{Action, CallError, CallId, Core, Effect, Event, Happening, Sealed};
 use crate::model::failover::durable::Durable;
 use crate::model::failover::group::Refusal;
 use crate::model::failover::route::{Address, Route};
@@ -45,11 +45,11 @@ use crate::targets::postgres::member::{MemberAction, MemberLink, Peer};
 const WAITING: usize = 64;
 /// Orders and calls that wait for one member.
 const ORDERS: usize = 16;
-/// The check of grants and settings: first soon, then now and then; sooner again while
-/// nobody could be promoted because of what it found.
+/// The check of grants and settings: soon after the start, the return of a member and a change of
+/// head, which may have mended something; then now and then, sooner while something is found.
 const CHECK_AFTER: Duration = Duration::from_secs(3);
 const CHECK_EVERY: Duration = Duration::from_secs(900);
-const CHECK_BLOCKED: Duration = Duration::from_secs(60);
+const CHECK_FOUND: Duration = Duration::from_secs(60);
 const CHECK_WITHIN: Duration = Duration::from_secs(10);
 /// Dry runs that wait at once.
 const DRY_RUNS: usize = 16;
@@ -168,7 +168,9 @@ impl Group {
     async fn take(&mut self, input: Input) {
         let event = match input {
             Input::Looked { member, asked, sighting, conninfo, problem } => {
-                self.noted.look(&member, &sighting, problem);
+                if self.noted.look(&member, &sighting, problem) {
+                    self.check_soon();
+                }
                 let conninfo = self.seal(&member, conninfo).await;
                 Event::Seen { member, asked, sighting: *sighting, conninfo }
             }
@@ -234,6 +236,9 @@ impl Group {
                 }
                 Effect::Tell(happening) => {
                     self.figures_due = Instant::now();
+                    if matches!(happening, Happening::Switched(_) | Happening::Rejoined { .. }) {
+                        self.check_soon();
+                    }
                     show::tell(&self.plan, &happening);
                 }
             }
@@ -343,10 +348,14 @@ impl Group {
             self.plan.store.append(&stream, wall, &show::figures(&self.plan, &self.core, &self.noted, &view));
         }
         self.plan.show(Arc::new(view));
-        if now >= self.check_due {
+        if now >= self.check_due && !self.checking {
             self.check_due = now + CHECK_EVERY;
             self.check();
         }
+    }
+
+    fn check_soon(&mut self) {
+        self.check_due = self.check_due.min(Instant::now() + CHECK_AFTER);
     }
 
     /// Asks every member for grants and settings, on connections of its own.
@@ -371,10 +380,10 @@ impl Group {
     /// A check ended: who waits for it is answered.
     fn checked(&mut self, findings: Vec<Finding>) {
         self.checking = false;
-        self.noted.checked(findings);
-        if self.noted.is_blocked() {
-            self.check_due = self.check_due.min(Instant::now() + CHECK_BLOCKED);
+        if !findings.is_empty() {
+            self.check_due = self.check_due.min(Instant::now() + CHECK_FOUND);
         }
+        self.noted.checked(findings);
         let (now, wall) = self.now();
         for reply in std::mem::take(&mut self.dry_runs) {
             let _ = reply.send(show::report(&self.plan, &self.core, &self.noted, now, wall));

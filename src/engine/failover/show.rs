@@ -41,11 +41,13 @@ pub struct Noted {
     problems: BTreeMap<Name, String>,
     /// Members whose server, or whose files here, refuse us.
     refusing: BTreeSet<Name>,
+    /// Members whose last look failed.
+    away: BTreeSet<Name>,
 }
 
 impl Noted {
-    /// A look at `member` ended.
-    pub fn look(&mut self, member: &Name, sighting: &Sighting, problem: Option<String>) {
+    /// A look at `member` ended. `true` when it answers again: what was found of it is old.
+    pub fn look(&mut self, member: &Name, sighting: &Sighting, problem: Option<String>) -> bool {
         match problem {
             Some(problem) => drop(self.problems.insert(member.clone(), problem)),
             None => drop(self.problems.remove(member)),
@@ -56,16 +58,18 @@ impl Noted {
             }
             _ => drop(self.refusing.remove(member)),
         }
+        match sighting {
+            Sighting::Failed(_) => {
+                self.away.insert(member.clone());
+                false
+            }
+            Sighting::Answered(_) => self.away.remove(member),
+        }
     }
 
     /// The check of grants and settings ended.
     pub fn checked(&mut self, findings: Vec<Finding>) {
         self.findings = Some(findings);
-    }
-
-    /// Whether some member could not be promoted, by what was found.
-    pub fn is_blocked(&self) -> bool {
-        self.findings.iter().flatten().any(|found| BARS.contains(&found.code.as_str()))
     }
 
     fn of<'a>(&'a self, member: &'a Name) -> impl Iterator<Item = &'a Finding> {
@@ -419,11 +423,39 @@ mod tests {
         assert_eq!((noted.grants(&member), noted.bar(&member)), (None, None));
         noted.checked(vec![found(&member, "wal_level"), found(&other, "history")]);
         assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(true), Some(false)));
-        assert!(!noted.is_blocked() && noted.bar(&other).is_none());
+        assert_eq!(noted.bar(&other), None);
         noted.checked(vec![found(&member, "promote"), found(&other, "unreadable")]);
         assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(false), None));
         assert_eq!(noted.bar(&member), Some("promote is lacking"));
-        assert!(noted.is_blocked());
+    }
+
+    #[test]
+    fn a_member_returns_once() {
+        let member = Name::new("pg1").unwrap();
+        let failed =
+            || Sighting::Failed(Failure { class: FailureClass::Refused, detail: String::from("no") });
+        let answered = || Sighting::Answered(facts());
+        let mut noted = Noted::default();
+        assert!(!noted.look(&member, &answered(), None), "it was not away");
+        assert!(!noted.look(&member, &failed(), None) && !noted.look(&member, &failed(), None));
+        assert!(noted.look(&member, &answered(), None));
+        assert!(!noted.look(&member, &answered(), None));
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            system_id: 7,
+            version: 150_000,
+            timeline: 1,
+            ancestry: None,
+            standing: Standing::Primary { lsn: Lsn(1), followers: Vec::new() },
+            read_only: false,
+            sync_names: String::new(),
+            other_agent: false,
+            manager: None,
+            canary: None,
+            bypass: 0,
+        }
     }
 
     #[test]

@@ -66,8 +66,16 @@ impl Access {
     /// # Errors
     /// [`Unopened`]
     pub async fn open(&mut self, deadline: Instant) -> Result<Opened, Unopened> {
+        self.open_far(deadline, deadline).await
+    }
+
+    /// As [`Self::open`]; a server that answers, and is far away, has until `latest`.
+    ///
+    /// # Errors
+    /// [`Unopened`]
+    pub async fn open_far(&mut self, deadline: Instant, latest: Instant) -> Result<Opened, Unopened> {
         let (password, tls) = self.credentials(deadline).await.map_err(Unopened::before)?;
-        let opened = session::open(self.place.clone(), tls, password, deadline).await;
+        let opened = session::open(self.place.clone(), tls, password, deadline, latest).await;
         self.learn(opened.as_ref().err().map(|unopened| &unopened.outcome));
         opened
     }

@@ -116,8 +116,8 @@ impl PostgresTarget {
         let ((opened, connect_ms), (asked, query_ms)) =
             tokio::join!(self.open(deadline), ask(kept.as_mut(), midway, watch));
         let (fresh, connect) = match opened {
-            Ok(session::Opened { session, dns_problem: None }) => (Some(session), Outcome::ok()),
-            Ok(session::Opened { session, dns_problem: Some(problem) }) => {
+            Ok(session::Opened { session, dns_problem: None, .. }) => (Some(session), Outcome::ok()),
+            Ok(session::Opened { session, dns_problem: Some(problem), .. }) => {
                 let detail = format!("the last known address was used: {problem}");
                 (Some(session), Outcome::configuration("dns", detail))
             }

@@ -41,6 +41,10 @@ use crate::targets::outcome::Outcome;
 /// How long a farewell may take; the server notices the end either way.
 const FAREWELL: Duration = Duration::from_millis(250);
 
+/// Round trips of a login on a connection: the question for encryption, two of TLS, the startup,
+/// two of SCRAM, and one to spare.
+const LOGIN_TRIPS: u32 = 7;
+
 /// Where and as whom to connect.
 #[derive(Debug)]
 pub struct Place {
@@ -73,6 +77,8 @@ pub struct Session {
 pub struct Opened {
     pub session: Session,
     pub dns_problem: Option<String>,
+    /// The time of one question and its answer on this way, as its first one showed.
+    pub trip: Duration,
 }
 
 /// Why there is no new session.
@@ -93,7 +99,8 @@ impl Unopened {
     }
 }
 
-/// Connects and logs in by `deadline`.
+/// Connects and logs in by `deadline`; a server that answered until then, and is as far away as its
+/// first answer says, has until `latest`.
 ///
 /// # Errors
 /// The outcome of the operation `connect`.
@@ -102,15 +109,24 @@ pub async fn open(
     tls: Option<MakeRustlsConnect>,
     password: Option<Secret>,
     deadline: Instant,
+    latest: Instant,
 ) -> Result<Opened, Unopened> {
     let allowance = Allowance::new();
     let (wire, dns_problem) = reach(&place, &allowance, deadline).await.map_err(Unopened::before)?;
-    let login = log_in(&place, tls, password, wire, allowance);
-    let session = timeout_at(deadline, login)
-        .await
-        .unwrap_or_else(|_| Err(Outcome::timeout("no login within the deadline")))
+    let began = Instant::now();
+    let trip = |allowance: &Allowance| allowance.heard().map(|heard| heard.saturating_duration_since(began));
+    let mut login = pin!(log_in(&place, tls, password, wire, allowance.clone()));
+    let mut answered = timeout_at(deadline, &mut login).await.ok();
+    if answered.is_none()
+        && let Some(trip) = trip(&allowance)
+    {
+        let until = (began + trip * LOGIN_TRIPS).min(latest);
+        answered = timeout_at(until, &mut login).await.ok();
+    }
+    let session = answered
+        .unwrap_or_else(|| Err(Outcome::timeout("no login within the deadline")))
         .map_err(Unopened::after)?;
-    Ok(Opened { session, dns_problem })
+    Ok(Opened { session, dns_problem, trip: trip(&allowance).unwrap_or_default() })
 }
 
 async fn log_in(

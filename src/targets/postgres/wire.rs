@@ -2,16 +2,18 @@
 //!
 //! The protocol lets a server announce messages of up to 2 GiB and the library
 //! collects a whole answer in memory, so what may be read for one question is
-//! bounded here, below both.
+//! bounded here, below both. The first byte's time is kept: it tells a server that is far away
+//! from one that does not answer.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 use tokio_util::either::Either;
 
 /// What may be read for one question, bytes: far above the largest answer to any
@@ -20,16 +22,27 @@ const ALLOWANCE: usize = 8 << 20;
 
 /// How much may still be read; shared by a connection and whoever asks on it.
 #[derive(Clone, Debug)]
-pub struct Allowance(Arc<AtomicUsize>);
+pub struct Allowance(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    left: AtomicUsize,
+    heard: OnceLock<Instant>,
+}
 
 impl Allowance {
     pub fn new() -> Self {
-        Self(Arc::new(AtomicUsize::new(ALLOWANCE)))
+        Self(Arc::new(Shared { left: AtomicUsize::new(ALLOWANCE), heard: OnceLock::new() }))
     }
 
     /// A new question is asked.
     pub fn renew(&self) {
-        self.0.store(ALLOWANCE, Ordering::Relaxed);
+        self.0.left.store(ALLOWANCE, Ordering::Relaxed);
+    }
+
+    /// When the server said its first word on this connection.
+    pub fn heard(&self) -> Option<Instant> {
+        self.0.heard.get().copied()
     }
 }
 
@@ -54,7 +67,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         // Asked before reading: a read that failed must not have put anything in the
         // buffer. What is read beyond the allowance is less than one buffer.
-        if self.allowance.0.load(Ordering::Relaxed) == 0 {
+        if self.allowance.0.left.load(Ordering::Relaxed) == 0 {
             let error = format!("the answer is larger than {ALLOWANCE} bytes");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
@@ -62,8 +75,11 @@ impl AsyncRead for Wire {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = buffer.filled().len() - before;
         // One task at a time reads, so nothing comes between the two.
-        let left = self.allowance.0.load(Ordering::Relaxed);
-        self.allowance.0.store(left.saturating_sub(read), Ordering::Relaxed);
+        let left = self.allowance.0.left.load(Ordering::Relaxed);
+        self.allowance.0.left.store(left.saturating_sub(read), Ordering::Relaxed);
+        if read > 0 {
+            self.allowance.0.heard.get_or_init(Instant::now);
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -4,7 +4,8 @@
 //! within the same look and the question is asked again; only a member that does not
 //! serve now has failed. When nothing comes back on the kept one, a bare TCP connection tells a
 //! server that hangs from a host that is gone. Wrong would be to try that only after
-//! the deadline: the two are told apart in one look.
+//! the deadline: the two are told apart in one look. Without a kept one a look over a long way, on
+//! which a login takes longer than a look, goes on for as long as the first answer says.
 
 use std::pin::pin;
 
@@ -29,6 +30,11 @@ const ASIDE_EVERY: Duration = Duration::from_secs(30);
 /// startup, two of SCRAM, and one to spare.
 const LOGIN_TRIPS: u32 = 6;
 
+/// A look without a kept session takes at most so many times as long as others.
+const FAR: u32 = 3;
+/// Round trips of the questions after a login, and one to spare.
+const LOOK_TRIPS: u32 = 3;
+
 /// What a member says when it was promoted between two functions of one statement.
 const NOT_IN_STATE: &str = "55000";
 
@@ -52,7 +58,7 @@ impl MemberLink {
     }
 
     async fn see(&mut self, want: Look, deadline: Instant) -> Result<(Facts, Option<Secret>), Failure> {
-        let (mut reading, fresh) = self.ask(want, deadline).await?;
+        let (mut reading, fresh, deadline) = self.ask(want, deadline).await?;
         let Some(main) = reading.main.take() else {
             return Err(failure::new(
                 FailureClass::Configuration,
@@ -97,8 +103,13 @@ impl MemberLink {
         Ok((facts, conninfo))
     }
 
-    /// The rows of a look, and the fresh session if one was wanted and is left over.
-    async fn ask(&mut self, want: Look, deadline: Instant) -> Result<(Reading, Option<Session>), Failure> {
+    /// The rows of a look, the fresh session if one was wanted and is left over, and the deadline
+    /// of what is asked besides.
+    async fn ask(
+        &mut self,
+        want: Look,
+        deadline: Instant,
+    ) -> Result<(Reading, Option<Session>, Instant), Failure> {
         let mut before = None;
         if let Some(mut kept) = self.kept.take() {
             let place = self.access.place.clone();
@@ -118,15 +129,15 @@ impl MemberLink {
                 self.kept = Some(kept);
                 return match (asked, spare) {
                     (_, Err(failure)) => Err(failure),
-                    (asked, Ok(spare)) => {
-                        asked.map(|reading| (reading, spare)).map_err(|unanswered| unanswered.failure)
-                    }
+                    (asked, Ok(spare)) => asked
+                        .map(|reading| (reading, spare, deadline))
+                        .map_err(|unanswered| unanswered.failure),
                 };
             }
             self.retire();
             let failure = asked.err().map(|unanswered| unanswered.failure);
             match spare {
-                Ok(Some(session)) => return Ok((self.begin(session, deadline).await?, None)),
+                Ok(Some(session)) => return Ok((self.begin(session, deadline).await?, None, deadline)),
                 Ok(None) => before = failure,
                 Err(now) => return Err(failure::of_both(failure, now)),
             }
@@ -136,13 +147,17 @@ impl MemberLink {
         {
             return Err(failure.clone());
         }
-        let opened = self.access.open(deadline).await;
+        let now = Instant::now();
+        let latest = now + deadline.saturating_duration_since(now) * FAR;
+        let opened = self.access.open_far(deadline, latest).await;
+        let trip = opened.as_ref().map_or(Duration::ZERO, |opened| opened.trip);
         let session = self.welcome(opened).map_err(|now| failure::of_both(before, now))?;
-        Ok((self.begin(session, deadline).await?, None))
+        let deadline = deadline.max((Instant::now() + trip * LOOK_TRIPS).min(latest));
+        Ok((self.begin(session, deadline).await?, None, deadline))
     }
 
     fn welcome(&mut self, opened: Result<Opened, Unopened>) -> Result<Session, Failure> {
-        let Opened { session, dns_problem } = opened.map_err(failure::of_unopened)?;
+        let Opened { session, dns_problem, .. } = opened.map_err(failure::of_unopened)?;
         self.problem = dns_problem.map(|why| format!("the last known address was used: {why}"));
         Ok(session)
     }
