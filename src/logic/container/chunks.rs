@@ -120,7 +120,7 @@ impl<R: Read> Opener<R> {
     ///
     /// # Errors
     /// The stream is cut off, out of order, altered or longer than it was.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
+    pub fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
         if self.ended {
             return Ok(None);
         }

@@ -30,7 +30,7 @@ fn sealed(text: &[u8]) -> Vec<u8> {
 fn opened(bytes: &[u8], passphrase: &Secret) -> Result<Vec<u8>, ContainerError> {
     let mut opener = Opener::begin(bytes, passphrase)?;
     let mut text = Vec::new();
-    while let Some(chunk) = opener.next()? {
+    while let Some(chunk) = opener.next_chunk()? {
         text.extend(chunk);
     }
     Ok(text)

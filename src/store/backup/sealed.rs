@@ -176,7 +176,7 @@ pub fn open(
         hasher.update(bytes);
         target.write_all(bytes).map_err(|error| BackupError::io(scratch, &error))
     };
-    while let Some(chunk) = opener.next().map_err(unopened)? {
+    while let Some(chunk) = opener.next_chunk().map_err(unopened)? {
         if !go_on() {
             return Err(BackupError::Stopped);
         }
