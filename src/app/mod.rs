@@ -529,20 +529,6 @@ impl Agent {
         say(&format!("ready   after {} ms", self.clock.monotonic().0.as_millis()));
     }
 
-    /// Ends at a signal to stop; reloads on SIGHUP meanwhile.
-    async fn signals(&self, signals: &mut Signals) {
-        loop {
-            tokio::select! {
-                _ = signals.interrupt.recv() => return,
-                _ = signals.terminate.recv() => return,
-                _ = signals.hangup.recv() => match self.settings.reload("signal").await {
-                    Ok(applied) => tracing::info!(changed = ?applied.changed, "configuration reloaded"),
-                    Err(error) => tracing::error!(%error, "the configuration stays as it was"),
-                },
-            }
-        }
-    }
-
     async fn stop(&self) {
         self.bus.publish(EventType::System, json!({ "action": "stopping" }));
         let deadline = tokio::time::Instant::now() + GRACE;

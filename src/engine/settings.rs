@@ -266,6 +266,15 @@ impl Settings {
         lock(&self.inner.rejected).is_none()
     }
 
+    /// What was wrong at the last reload, the first of it; `None` when it is in force.
+    pub fn refused(&self) -> Option<String> {
+        let rejected = lock(&self.inner.rejected);
+        let problems = &rejected.as_ref()?.0;
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let others = problems.len().saturating_sub(1);
+        Some(if others == 0 { first } else { format!("{first} (and {others} more)") })
+    }
+
     /// Every value, its default, its origin, whether it is pinned.
     pub fn show(&self) -> Shown {
         let loaded = self.loaded();

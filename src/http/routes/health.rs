@@ -156,11 +156,13 @@ pub fn look(app: &App) -> Result<RollUp, Problem> {
         StoreCondition::DiskFull => StoreFact::DiskFull,
     };
     let host = app.host();
+    let refused = app.services.settings.refused();
     Ok(roll_up(&Facts {
         now: app.now(),
         store,
         disk_usage_percent: host.summary.disk_usage_percent,
         disk_seen_at: (host.ticks > 0).then_some(Timestamp(host.summary.collected_at_ms)),
+        refused: refused.as_deref(),
         targets: &app.targets(),
         groups: &groups(app),
     }))
@@ -180,8 +182,8 @@ struct Full {
     components: Vec<Component>,
 }
 
-/// The whole and each part: `store`, `storage`, `database`, each target by its name, and
-/// each failover group as `failover:<name>`.
+/// The whole and each part: `store`, `storage`, `database`, each target by its name, each
+/// failover group as `failover:<name>`, and `configuration` while the last reload is refused.
 #[utoipa::path(
     get, path = "/api/v1/health", tag = "health",
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),

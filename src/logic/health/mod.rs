@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     /// Use of all real filesystems together, percent; `None` before the first look.
     pub disk_usage_percent: Option<f64>,
     pub disk_seen_at: Option<Timestamp>,
+    /// What was wrong at the last reload of the configuration; `None`: it is in force.
+    pub refused: Option<&'a str>,
     pub targets: &'a [TargetStatus],
     pub groups: &'a [GroupView],
 }
@@ -52,8 +54,9 @@ pub struct RollUp {
     pub components: Vec<Component>,
 }
 
-/// Looks at every part. Component names are those of the API: `store`,
-/// `storage`, `database`, then each target by its name and each group as `failover:<name>`.
+/// Looks at every part. Component names are those of the API: `store`, `storage`,
+/// `configuration` where it was refused, `database`, then each target by its name and each
+/// group as `failover:<name>`.
 pub fn roll_up(facts: &Facts<'_>) -> RollUp {
     let mut targets: Vec<Component> =
         facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
@@ -70,6 +73,7 @@ pub fn roll_up(facts: &Facts<'_>) -> RollUp {
     }
 
     let mut components = vec![store, of_storage(facts)];
+    components.extend(facts.refused.map(|why| of_refused(why, facts.now)));
     components.extend(of_kind(facts.targets, &targets, "postgres", "database"));
     // What is switched off says nothing about the whole.
     let off = |name: &str| facts.targets.iter().any(|target| target.name == name && !target.enabled);
@@ -110,6 +114,13 @@ fn of_storage(facts: &Facts<'_>) -> Component {
     };
     let checked_at = facts.disk_seen_at;
     Component { name: String::from("storage"), status, message, latency_ms: None, checked_at }
+}
+
+/// The agent works on, but not as its file says: whoever changed it must hear of it.
+fn of_refused(why: &str, now: Timestamp) -> Component {
+    let message = format!("the last reload was refused, what was in force before it still is: {why}");
+    let (status, checked_at) = (Health::Degraded, Some(now));
+    Component { name: String::from("configuration"), status, message, latency_ms: None, checked_at }
 }
 
 /// The worst of the targets of one kind, under `name`; absent when none is probed.
@@ -209,7 +220,9 @@ mod tests {
     fn rolled(store: StoreFact<'_>, disk: f64, targets: &[TargetStatus]) -> RollUp {
         let disk_usage_percent = Some(disk);
         let disk_seen_at = Some(NOW);
-        roll_up(&Facts { now: NOW, store, disk_usage_percent, disk_seen_at, targets, groups: &[] })
+        let facts =
+            Facts { now: NOW, store, disk_usage_percent, disk_seen_at, refused: None, targets, groups: &[] };
+        roll_up(&facts)
     }
 
     fn status_of(roll_up: &RollUp, name: &str) -> Health {
@@ -239,6 +252,23 @@ mod tests {
         assert_eq!(rolled(StoreFact::DiskFull, 10.0, &[]).status, Health::Degraded);
         let reopening = rolled(StoreFact::Reopening("no space"), 10.0, &[]);
         assert_eq!(reopening.status, Health::Unhealthy);
+    }
+
+    #[test]
+    fn a_refused_configuration_degrades_and_is_named() {
+        let facts = Facts {
+            now: NOW,
+            store: StoreFact::Ok,
+            disk_usage_percent: Some(10.0),
+            disk_seen_at: Some(NOW),
+            refused: Some("holdfast.toml:4: `collect.interval`"),
+            targets: &[],
+            groups: &[],
+        };
+        let all = roll_up(&facts);
+        assert_eq!((all.status, status_of(&all, "configuration")), (Health::Degraded, Health::Degraded));
+        let part = all.components.iter().find(|part| part.name == "configuration").unwrap();
+        assert!(part.message.contains("holdfast.toml:4"), "{}", part.message);
     }
 
     #[test]
@@ -281,6 +311,7 @@ mod tests {
                 store: StoreFact::Ok,
                 disk_usage_percent: Some(10.0),
                 disk_seen_at: Some(NOW),
+                refused: None,
                 targets: &targets,
                 groups: std::slice::from_ref(group),
             })

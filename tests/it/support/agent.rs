@@ -105,6 +105,12 @@ impl Agent {
         self.child.wait().unwrap().code()
     }
 
+    /// SIGHUP: reads the configuration again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     pub fn token(&self) -> String {
         std::fs::read_to_string(self.data_dir.join("admin.token")).unwrap().trim().to_owned()
     }
