@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Backups, BackupsError, RETRY};
@@ -87,6 +87,7 @@ impl Backups {
     async fn add_those_there(&self, backups: &mut Vec<Kept>) -> Result<(), BackupsError> {
         let deadline = Instant::now() + LIST_DEADLINE;
         let Some(bucket) = self.bucket(deadline).await? else { return Ok(()) };
+        let _turn = self.turn(deadline).await?;
         let there = there(&bucket, deadline).await?;
         let mut remembered = Remembered::new();
         for (id, version) in there.whole.into_iter().rev().take(MOST) {
@@ -108,6 +109,11 @@ impl Backups {
         Ok(())
     }
 
+    /// One at a time asks the bucket on behalf of readers: many of them must not be many there.
+    async fn turn(&self, deadline: Instant) -> Result<tokio::sync::MutexGuard<'_, ()>, BackupsError> {
+        timeout_at(deadline, self.inner.asking.lock()).await.map_err(|_| BackupsError::Crowded)
+    }
+
     fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.inner.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -120,7 +126,10 @@ impl Backups {
         let deadline = Instant::now() + LIST_DEADLINE;
         let here = self.here(id).await?;
         let there = match self.bucket(deadline).await {
-            Ok(Some(bucket)) => manifest_of(&bucket, id, deadline).await,
+            Ok(Some(bucket)) => match self.turn(deadline).await {
+                Ok(_turn) => manifest_of(&bucket, id, deadline).await,
+                Err(error) => Err(error),
+            },
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };

@@ -77,6 +77,8 @@ pub enum BackupsError {
     Keys(#[from] SealError),
     #[error("the backup is not valid: {reason}")]
     Fetched { reason: String },
+    #[error("the object store is being asked for others, who came first")]
+    Crowded,
     #[error("it failed; the log says why")]
     Failed,
 }
@@ -107,6 +109,8 @@ struct Inner {
     remembered: Mutex<Remembered>,
     /// Held while one is fetched.
     fetching: tokio::sync::Mutex<()>,
+    /// Held while the bucket is asked for a reader.
+    asking: tokio::sync::Mutex<()>,
     started: Monotonic,
     stop: CancellationToken,
 }
@@ -128,6 +132,7 @@ impl Backups {
             made: Notify::new(),
             remembered: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
             started,
             stop,
         };

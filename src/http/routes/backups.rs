@@ -44,7 +44,7 @@ impl From<BackupsError> for Problem {
             BackupsError::Busy => Self::new(StatusCode::CONFLICT, "busy", detail).retry_after(5),
             BackupsError::Unknown { .. } => Self::not_found(detail),
             BackupsError::Invalid(_) | BackupsError::Fetched { .. } => invalid(detail),
-            BackupsError::Bucket(_) => {
+            BackupsError::Bucket(_) | BackupsError::Crowded => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "object_store_unavailable", detail).retry_after(60)
             }
             BackupsError::Passphrase(_) | BackupsError::Keys(_) => {

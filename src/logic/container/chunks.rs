@@ -46,10 +46,6 @@ impl<W: Write> Sealing<W> {
         Ok(Self { to, header, bound, key, chunk, number: 0 })
     }
 
-    pub const fn header(&self) -> &Header {
-        &self.header
-    }
-
     /// Adds `bytes`.
     ///
     /// # Errors

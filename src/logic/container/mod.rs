@@ -26,7 +26,7 @@ use std::io;
 use crate::base::secret::Secret;
 
 pub use self::chunks::{Opener, Sealing};
-pub use self::header::{Costs, Header, MARK};
+pub use self::header::{Costs, MARK};
 
 /// Fewest characters and most bytes of a passphrase.
 pub const SHORTEST: usize = 12;
