@@ -31,9 +31,9 @@ pub struct Component {
     pub name: String,
     pub status: Health,
     pub message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of what was asked; null for what is not asked over a wire.
     pub latency_ms: Option<f64>,
-    #[serde(with = "crate::model::event::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::model::event::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub checked_at: Option<Timestamp>,
 }

@@ -33,6 +33,8 @@ pub struct HostSummary {
     /// Real filesystems, each device once.
     pub disk_total_bytes: Option<u64>,
     pub disk_used_bytes: Option<u64>,
+    /// Free for everybody: without what is kept for root.
+    pub disk_available_bytes: Option<u64>,
     pub disk_usage_percent: Option<f64>,
     pub disk_read_bytes_per_second: Option<f64>,
     pub disk_written_bytes_per_second: Option<f64>,

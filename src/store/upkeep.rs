@@ -54,6 +54,11 @@ pub struct StoreFile {
 pub struct StoreCache {
     pub limit_bytes: u64,
     pub used_bytes: u64,
+    /// Pages that were asked for since the file was opened, and were there or not.
+    pub hits: u64,
+    pub misses: u64,
+    /// Pages that gave way to others.
+    pub evictions: u64,
 }
 
 /// What left by retention, or would.
@@ -125,7 +130,15 @@ impl Store {
         let tx = self.open_snapshot()?;
         let mut figures = Figures { tx: &tx, tables: Vec::new() };
         tables::visit(&mut figures).map_err(|fault| fault.error())?;
-        let used_bytes = read(&shared.db).as_ref().map_or(0, |db| db.cache_stats().used_bytes() as u64);
+        let stats = read(&shared.db).as_ref().map(redb::Database::cache_stats);
+        let count = |figure: fn(&redb::CacheStats) -> u64| stats.as_ref().map_or(0, figure);
+        let cache = StoreCache {
+            limit_bytes: shared.options.cache as u64,
+            used_bytes: count(|stats| stats.used_bytes() as u64),
+            hits: count(|stats| stats.read_hits() + stats.write_hits()),
+            misses: count(|stats| stats.read_misses() + stats.write_misses()),
+            evictions: count(redb::CacheStats::evictions),
+        };
         let file_bytes = shared.file_len();
         let sum = |part: fn(&TableFigures) -> u64| figures.tables.iter().map(part).sum::<u64>();
         let useful = sum(|table| table.stored_bytes + table.metadata_bytes);
@@ -139,7 +152,7 @@ impl Store {
             } else {
                 1.0 - useful.min(file_bytes) as f64 / file_bytes as f64
             },
-            cache: StoreCache { limit_bytes: shared.options.cache as u64, used_bytes },
+            cache,
             tables: figures.tables,
         })
     }

@@ -87,7 +87,7 @@ async fn the_object_store_is_shown_by_operation() {
 
     let history = app.get("/api/health/history?limit=3&offset=1").await.json();
     assert_eq!((&history["total"], history["history"].as_array().unwrap().len()), (&json!(4), 3));
-    assert_eq!(history["history"][0]["operation"], "get");
+    assert_eq!(history["history"][0]["operation"], "put");
     assert_eq!(history["history"][1]["checked_at"], "2026-11-20T09:21:45.000Z");
     assert_eq!(app.get("/api/health/history?limit=0").await.problem(), "bad_parameter");
 

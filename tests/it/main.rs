@@ -32,6 +32,7 @@ mod failover_proxy;
 mod failover_refused;
 mod failover_rules;
 mod families;
+mod families_all;
 mod family_facility;
 mod family_gateway;
 mod family_orchestrator;

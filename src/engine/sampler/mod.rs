@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::own::OwnCost;
 use self::slot::{Job, Slot};
 use self::summary::Summarizer;
+pub use self::summary::is_own_disk;
 use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::collectors::{CollectError, Collector, Roots, Tick};
 use crate::config::Config;

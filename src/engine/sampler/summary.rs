@@ -20,6 +20,11 @@ const STACKED_DISKS: [&str; 7] = ["dm-", "md", "zram", "ram", "loop", "sr", "drb
 const MEMORY_FILESYSTEMS: [&str; 4] = ["tmpfs", "ramfs", "overlay", "squashfs"];
 const KEEP: Duration = Duration::from_secs(60);
 
+/// Whether the disk of that name is one of its own: no layer over others, no memory.
+pub fn is_own_disk(device: &str) -> bool {
+    !STACKED_DISKS.iter().any(|prefix| device.starts_with(prefix))
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Summarizer {
@@ -188,10 +193,11 @@ impl<'a> Pass<'a> {
         if !self.disks.is_empty() {
             let total: f64 = self.disks.values().map(|disk| disk.size).sum();
             let used: f64 = self.disks.values().map(|disk| (disk.size - disk.free).max(0.0)).sum();
-            let usable: f64 = used + self.disks.values().map(|disk| disk.available).sum::<f64>();
+            let available: f64 = self.disks.values().map(|disk| disk.available).sum();
             summary.disk_total_bytes = Some(total as u64);
             summary.disk_used_bytes = Some(used as u64);
-            summary.disk_usage_percent = percent(used, usable);
+            summary.disk_available_bytes = Some(available as u64);
+            summary.disk_usage_percent = percent(used, used + available);
         }
         summary
     }

@@ -2,9 +2,9 @@
 //! of `/metrics?name=&source=&since=&limit=`.
 //!
 //! Its clients ask where a value is from: the application that reported it, the target, the
-//! job that pushed it, else the host or the agent. Samples are answered newest first, so
-//! the window is widened backwards until there are enough. One would get it wrong by
-//! reading all that `since` spans: a day of a host is a hundred million samples.
+//! job that pushed it, else the host or the agent, else `custom`. Samples are answered newest
+//! first, so the window is widened backwards until there are enough. One would get it wrong
+//! by reading all that `since` spans: a day of a host is a hundred million samples.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub fn routes<R: Registry>(registry: R) -> R {
 const SOURCES: [&str; 3] = ["source", "target", "job"];
 const HOST: &str = "host";
 const AGENT: &str = "agent";
+/// An application that did not say its name.
+const CUSTOM: &str = "custom";
 /// Series looked at for one answer; the store's own cap is lower by default.
 const MOST_SERIES: usize = 100_000;
 /// Samples in memory at once.
@@ -50,8 +52,12 @@ const WIDER: u32 = 6;
 fn source_of(name: &str, labels: &BTreeMap<String, String>) -> String {
     let said = SOURCES.iter().find_map(|label| labels.get(*label));
     said.cloned().unwrap_or_else(|| {
-        let own = name.starts_with("holdfast_") && !name.starts_with("holdfast_host_");
-        String::from(if own || name.starts_with("process_") { AGENT } else { HOST })
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        String::from(match () {
+            () if begins(&["node_", "holdfast_host_"]) => HOST,
+            () if begins(&["holdfast_", "process_"]) => AGENT,
+            () => CUSTOM,
+        })
     })
 }
 
@@ -66,11 +72,12 @@ fn selectors(name: Option<&str>, source: Option<&str>) -> Vec<Selector> {
         }));
         matching
     };
-    match source {
-        None => vec![with(&[])],
-        Some(HOST | AGENT) => vec![with(&SOURCES.map(|label| (label, "")))],
-        Some(source) => SOURCES.iter().map(|label| with(&[(label, source)])).collect(),
+    let Some(source) = source else { return vec![with(&[])] };
+    let mut all: Vec<Selector> = SOURCES.iter().map(|label| with(&[(label, source)])).collect();
+    if [HOST, AGENT, CUSTOM].contains(&source) {
+        all.push(with(&SOURCES.map(|label| (label, ""))));
     }
+    all
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -80,7 +87,7 @@ struct Detailed {
     /// Only series of this name.
     #[param(min_length = 1)]
     name: Option<String>,
-    /// Only series from there: an application, a target, a job, `host` or `agent`.
+    /// Only series from there: an application, a target, a job, `host`, `agent` or `custom`.
     #[param(min_length = 1)]
     source: Option<String>,
     /// Series to answer, 100 by default, 1000 at most.

@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use crate::base::time::Timestamp;
+use crate::engine::sampler::is_own_disk;
 use crate::http::auth::{Access, MonitoringRead};
 use crate::http::counters::ApiFigures;
 use crate::http::error::Problem;
@@ -15,7 +16,7 @@ use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::host::HostSummary;
 use crate::model::query::LOOKBACK;
-use crate::model::series::name_of;
+use crate::model::series::{labels_of, name_of};
 use crate::model::task::TaskFigures;
 
 pub fn routes<R: Registry>(registry: R) -> R {
@@ -39,11 +40,13 @@ pub struct SystemMetrics {
 /// All real filesystems, each device once.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct StorageMetrics {
+    /// Without layers over others, and without disks in memory.
     total_disks: u64,
     /// Object stores that are watched.
     total_repositories: u64,
     total_capacity_bytes: Option<u64>,
     used_capacity_bytes: Option<u64>,
+    /// Free for everybody: without what is kept for root.
     available_bytes: Option<u64>,
     usage_percent: Option<f64>,
 }
@@ -135,16 +138,19 @@ fn storage(app: &App, summary: &HostSummary) -> Result<StorageMetrics, Problem> 
     // Those of now: the index also knows disks that were removed long ago.
     let mut disks = 0;
     app.store()?.visit_latest(LOOKBACK, &mut |sample| {
-        disks += u64::from(name_of(sample.key) == "node_disk_read_bytes_total");
+        if name_of(sample.key) == "node_disk_read_bytes_total" {
+            let labels = labels_of(sample.key);
+            let device = labels.iter().find(|(label, _)| label == "device");
+            disks += u64::from(device.is_some_and(|(_, device)| is_own_disk(device)));
+        }
     });
     let targets = app.targets();
-    let available = summary.disk_total_bytes.zip(summary.disk_used_bytes);
     Ok(StorageMetrics {
         total_disks: disks,
         total_repositories: targets.iter().filter(|target| target.kind == "object_store").count() as u64,
         total_capacity_bytes: summary.disk_total_bytes,
         used_capacity_bytes: summary.disk_used_bytes,
-        available_bytes: available.map(|(total, used)| total.saturating_sub(used)),
+        available_bytes: summary.disk_available_bytes,
         usage_percent: summary.disk_usage_percent,
     })
 }

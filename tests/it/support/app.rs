@@ -339,6 +339,7 @@ fn host_view() -> HostView {
             cpu_usage_percent: Some(12.5),
             disk_total_bytes: Some(1000),
             disk_used_bytes: Some(400),
+            disk_available_bytes: Some(550),
             disk_usage_percent: Some(40.0),
             uptime_seconds: Some(99.0),
             ..HostSummary::default()

@@ -164,7 +164,8 @@ struct Check {
     checked_at: Timestamp,
 }
 
-fn checks(probe: &ProbeRecord) -> impl Iterator<Item = Check> + '_ {
+/// In the order in which they were done.
+fn checks(probe: &ProbeRecord) -> impl DoubleEndedIterator<Item = Check> + '_ {
     probe.operations.iter().map(|done| Check {
         operation: done.operation.clone(),
         status: of_class(done.class),
@@ -201,7 +202,7 @@ impl HistoryAnswer {
     /// A page of the operations of `probes`, which are newest first.
     pub fn of(probes: &[ProbeRecord], limit: usize, offset: usize) -> Self {
         let total = probes.iter().map(|probe| probe.operations.len()).sum();
-        let history = probes.iter().flat_map(checks).skip(offset).take(limit).collect();
+        let history = probes.iter().flat_map(|probe| checks(probe).rev()).skip(offset).take(limit).collect();
         Self { history, total, limit, offset }
     }
 }
