@@ -2,7 +2,7 @@
 # The long runs: what tests/run.sh does a few times, in large numbers, on the
 # optimised binary. Takes about an hour.
 #
-#   tests/campaign.sh [kills] [kills under alerts] [failovers] [schedules]
+#   tests/campaign.sh [kills] [kills under alerts] [failovers] [schedules] [cases]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,3 +31,6 @@ PROPTEST_CASES=2000 cargo test --locked --lib -- store::
 schedules=${4:-100000}
 echo "== failover groups: $schedules simulated schedules of each kind, and the whole small scope"
 HOLDFAST_SCHEDULES=$schedules HOLDFAST_SMALL_SCOPE=1 cargo test --locked --release --test sim -- --nocapture
+cases=${5:-10000}
+echo "== at least $cases requests made from the API's document, with and without credentials"
+tests/fuzz_api.sh "$cases" "$binary"

@@ -5,6 +5,7 @@
 #   tests/run.sh rust       format, lints, unit and integration tests
 #   tests/run.sh web        type check and unit tests of the page
 #   tests/run.sh browser    the page in a real browser, against the real agent
+#   tests/run.sh fuzz       the API with values made from its document, about a minute and a half
 #
 # Servers that Debian does not have are built or installed once into HOLDFAST_TEST_TOOLS
 # (default ~/.cache/holdfast-tests) and kept there.
@@ -79,20 +80,26 @@ browser() {
     tests/browser.sh
 }
 
+fuzz() {
+    say "API"
+    FUZZ_PHASES=coverage tests/fuzz_api.sh 2000
+}
+
 packages
 tool garage garage 2.5.0
 tool cargo-deny cargo-deny 0.20.2
 grpc_server
 mail_server
 case "${1:-all}" in
-    rust | web | browser) "$1" ;;
+    rust | web | browser | fuzz) "$1" ;;
     all)
         rust
         web
         browser
+        fuzz
         ;;
     *)
-        echo "tests/run.sh: unknown part \`$1\`: expected rust, web or browser" >&2
+        echo "tests/run.sh: unknown part \`$1\`: expected rust, web, browser or fuzz" >&2
         exit 2
         ;;
 esac

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -18,6 +18,8 @@ use super::parameters::Parameters;
 
 /// Largest body unless a path says otherwise, bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
+/// Of a body that is too large, so much more is read to be dropped, bytes.
+const DROPPED: usize = 8 * 1024 * 1024;
 /// A client that sends nothing for this long is given up.
 pub const BODY_PAUSE: Duration = Duration::from_secs(10);
 /// A body that is not ingestion must be there within this time.
@@ -120,16 +122,33 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
 /// # Errors
 /// 413 when it is larger, 408 when it does not come.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let whole =
-        tokio::time::timeout(BODY_DEADLINE, http_body_util::Limited::new(body, limit).collect()).await;
-    match whole {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "body_ended", "the connection ended inside the body"))
-        }
-        Err(_) => Err(too_slow()),
+    tokio::time::timeout(BODY_DEADLINE, gather(body, limit)).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+/// A body that is a little too large is read to its end and dropped: who sends it would
+/// else lose the answer to the reset of the connection.
+async fn gather(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let last = limit.saturating_add(DROPPED);
+    if body.size_hint().lower() > last as u64 {
+        return Err(too_large(limit));
     }
+    let (mut whole, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "body_ended", "the connection ended inside the body")
+        })?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        length = length.saturating_add(chunk.len());
+        if length > last {
+            break;
+        }
+        if length <= limit {
+            whole.extend_from_slice(&chunk);
+        } else {
+            whole = Vec::new();
+        }
+    }
+    if length > limit { Err(too_large(limit)) } else { Ok(Bytes::from(whole)) }
 }
 
 pub fn too_large(limit: usize) -> Problem {
@@ -231,7 +250,14 @@ mod tests {
     #[tokio::test]
     async fn a_body_may_be_as_large_as_the_limit() {
         assert!(read_body(Body::from(vec![0; 10]), 10).await.is_ok());
-        let problem = read_body(Body::from(vec![0; 11]), 10).await.unwrap_err();
+        for more in [1, DROPPED, DROPPED + 1] {
+            let problem = read_body(Body::from(vec![0; 10 + more]), 10).await.unwrap_err();
+            assert_eq!(problem.status, StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        // Nobody said beforehand how much there is.
+        let chunk = || Some(Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
+        let endless = futures_util::stream::iter(std::iter::from_fn(chunk));
+        let problem = read_body(Body::from_stream(endless), 10).await.unwrap_err();
         assert_eq!(problem.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

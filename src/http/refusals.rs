@@ -156,10 +156,7 @@ fn answer(status: u16, words: &str, dialect: Option<Dialect>) -> Response {
 }
 
 fn header(kind: Type, words: &str) -> Header {
-    HeaderBuilder::new()
-        .schema(Some(ObjectBuilder::new().schema_type(kind)))
-        .description(Some(words))
-        .build()
+    HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(words)).build()
 }
 
 #[cfg(test)]

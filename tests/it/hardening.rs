@@ -150,6 +150,29 @@ async fn who_reads_while_sending_is_told_that_it_is_too_much() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_little_too_much_before_reading_is_told() {
+    let app = TestApp::start().await;
+    let token = app.admin.expose().to_owned();
+    let told = aside(move || {
+        let mut stream = connect(app.address);
+        let body = vec![b' '; 5 << 20];
+        let head = format!(
+            "POST /test-alert HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        (app, String::from_utf8_lossy(&answer).into_owned())
+    });
+    let (app, answer) = told.await;
+    assert_eq!(status(&answer), 413, "{answer}");
+    lives(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_path_leads_out_of_the_page() {
     let app = TestApp::start().await;
     for path in [

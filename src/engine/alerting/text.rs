@@ -91,6 +91,11 @@ impl Author for Writer<'_> {
         }
         let (title, message) = match about.error {
             Some(error) => (format!("{}: cannot be judged", rule.alert), error.to_owned()),
+            None if about.value.is_none() => {
+                let known =
+                    |text: &str| if tells_value(text) { no_data(&rule.alert, &labels) } else { render(text) };
+                (known(&rule.title), known(&rule.message))
+            }
             None => (render(&rule.title), render(&rule.message)),
         };
         Texts {
@@ -102,5 +107,35 @@ impl Author for Writer<'_> {
             title,
             message,
         }
+    }
+}
+
+/// Whether a template shows the value, which reads `NaN` where there is none.
+fn tells_value(template: &str) -> bool {
+    ["$value", ".Value"].iter().any(|name| template.contains(name))
+}
+
+/// What is said of an alert that has no value.
+fn no_data(alert: &str, labels: &Labels) -> String {
+    let own = labels.unnamed();
+    let each: Vec<String> = own.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if each.is_empty() {
+        format!("{alert}: no data")
+    } else {
+        format!("{alert}: no data of {}", each.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_value_no_text_shows_one() {
+        assert!(tells_value("{{ printf \"%.0f\" $value }} % in use") && tells_value("{{ .Value }}"));
+        assert!(!tells_value("The unit {{ $labels.name }} is not active"));
+        assert_eq!(no_data("high_memory", &Labels::empty()), "high_memory: no data");
+        let labels = Labels::new([("room", "attic")]);
+        assert_eq!(no_data("hot", &labels), "hot: no data of room=attic");
     }
 }

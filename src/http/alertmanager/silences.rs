@@ -71,7 +71,7 @@ struct SilenceId {
     post, path = "/alertmanager/api/v2/silences", tag = "alertmanager",
     request_body = PostableSilence,
     security(("token" = ["monitoring:write"]), ("key" = ["monitoring:write"])),
-    responses((status = 200, body = SilenceId))
+    responses((status = 200, body = SilenceId), (status = 404))
 )]
 async fn post(
     access: Access<MonitoringWrite>,

@@ -65,9 +65,8 @@ pub async fn by_password(
 /// 422 when it is not good enough, 503 when too many log in.
 pub async fn hash(app: &App, name: &str, new: Secret) -> Result<PasswordHash, Problem> {
     password::check(name, new.expose()).map_err(|error| {
-        let detail = error.to_string();
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_password", detail.clone())
-            .field("/password", detail)
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_password", "the password is not good enough")
+            .field("/password", error.to_string())
     })?;
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|_| Problem::internal())?;

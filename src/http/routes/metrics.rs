@@ -69,7 +69,7 @@ enum Answer {
         (String = "text/plain"),
         (String = "application/openmetrics-text"),
         (MetricsJson = "application/json")
-    )))
+    )), (status = 404))
 )]
 async fn metrics(
     _: Access<MonitoringRead>,

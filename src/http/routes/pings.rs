@@ -48,7 +48,7 @@ pub fn routes<R: Registry>(registry: R) -> R {
 #[utoipa::path(
     method(get, post), path = "/ping/{uuid}", tag = "pings",
     params(("uuid" = String, Path), ("rid" = Option<String>, Query)),
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 408), (status = 409), (status = 507))
 )]
 async fn success(
     State(app): State<AppState>,
@@ -69,7 +69,9 @@ async fn success(
         ("uuid" = String, Path), ("action" = String, Path), ("rid" = Option<String>, Query),
         ("create" = Option<String>, Query),
     ),
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, body = String, content_type = "text/plain"),
+              (status = 201, body = String, content_type = "text/plain", description = "The check was made, too."),
+              (status = 408), (status = 409), (status = 422), (status = 507))
 )]
 async fn second(
     State(app): State<AppState>,
@@ -90,7 +92,9 @@ async fn second(
         ("key" = String, Path), ("slug" = String, Path), ("action" = String, Path),
         ("rid" = Option<String>, Query), ("create" = Option<String>, Query),
     ),
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, body = String, content_type = "text/plain"),
+              (status = 201, body = String, content_type = "text/plain", description = "The check was made, too."),
+              (status = 408), (status = 409), (status = 422), (status = 507))
 )]
 async fn third(
     State(app): State<AppState>,

@@ -201,7 +201,7 @@ struct RuleDetail {
     #[serde(flatten)]
     rule: RuleBody,
     /// What the configuration says of it; null for a shipped rule that nobody changed.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required = true)]
     config: Value,
 }
 

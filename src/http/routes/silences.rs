@@ -175,7 +175,7 @@ impl Posted {
 #[utoipa::path(
     post, path = "/api/v1/monitoring/silences", tag = "alerts", request_body = Posted,
     security(("token" = ["monitoring:write"]), ("key" = ["monitoring:write"])),
-    responses((status = 201, body = SilenceView, headers(("Location" = String))))
+    responses((status = 201, body = SilenceView, headers(("Location" = String))), (status = 404))
 )]
 async fn create(
     access: Access<MonitoringWrite>,
