@@ -10,10 +10,10 @@ import { liveWords, textChanges } from "./checks.mjs";
 import { Agent } from "./process.mjs";
 import { relay } from "./relay.mjs";
 
-/** How a wire fails, for how long (ms), and what the page says then. A pulled one ends nothing: that is only noticed by the silence. */
+/** How a wire fails, for how long (ms), and what the page says then. A pulled one ends nothing: that is only noticed by the silence, and the clock is turned twice, should something that was on its way be heard late. */
 const FAILURES = [
-  { how: "cut", lasts: 30_000, words: /^disconnected 3\d s, retrying$/ },
-  { how: "pull", lasts: 100_000, words: /^disconnected \d+ (s|min), retrying$/ },
+  { how: "cut", lasts: 30_000, turns: 1, words: /^disconnected 3\d s, retrying$/ },
+  { how: "pull", lasts: 100_000, turns: 2, words: /^disconnected \d+ (s|min), retrying$/ },
 ];
 
 export async function connection({ own, base, token, check, axe, enter }) {
@@ -39,7 +39,7 @@ export async function connection({ own, base, token, check, axe, enter }) {
     return seen;
   };
 
-  for (const { how, lasts, words } of FAILURES) {
+  for (const { how, lasts, turns, words } of FAILURES) {
     const wire = await relay(base);
     await check(`wire: ${how === "cut" ? "cut" : "pulled"} for ${lasts / 1000} s`, { base: wire.base }, async (page, seen) => {
       seen.allow(/WebSocket|ERR_|Failed to load/);
@@ -49,7 +49,10 @@ export async function connection({ own, base, token, check, axe, enter }) {
       await mark(page);
       wire[how]();
       await happen(`during the ${how}`);
-      await page.clock.fastForward(lasts);
+      for (let i = 0; i < turns; i += 1) {
+        await liveWords(page, / ago$|^disconnected/);
+        await page.clock.fastForward(lasts);
+      }
       await liveWords(page, words);
       await page.waitForSelector("main.stale");
       assert.equal(await page.getByText(`during the ${how}`).count(), 0);

@@ -10,7 +10,7 @@
 
 import type { Operations, Schemas } from "./api.gen";
 import { calls as words } from "../text";
-import { authorization, mayAsk, signIn } from "./session";
+import { authorization, loginsSoFar, mayAsk, signIn } from "./session";
 
 export type Operation = keyof Operations;
 export type Answer<K extends Operation> = Operations[K]["answer"];
@@ -114,10 +114,13 @@ async function send(name: string, given: Loose): Promise<unknown> {
 
 export function call<K extends Operation>(name: K, ...args: Args<K>): Promise<Answer<K>>;
 export async function call(name: string, given: Loose = {}): Promise<unknown> {
+  const before = loginsSoFar();
   try {
     return await send(name, given);
   } catch (error) {
     const refused = error instanceof Problem && (error.status === 401 || (error.status === 403 && error.code === "forbidden"));
+    // Asked before somebody signed in and answered after it: as the one who is there now it may go well.
+    if (refused && loginsSoFar() !== before) return await call(name as Operation, ...([given] as unknown as Args<Operation>));
     if (!refused || given.quiet || !mayAsk(!name.startsWith("GET ")) || !(await signIn(error.detail))) throw error;
     return await send(name, given);
   }

@@ -43,6 +43,13 @@ export const who = signal(stored(NAME));
 /** While it is set the dialog is open; it says why. */
 export const asking = signal<string | undefined>(undefined);
 
+/** How often somebody signed in: an answer to what was asked before that says nothing of now. */
+let logins = 0;
+
+export function loginsSoFar(): number {
+  return logins;
+}
+
 let waiting: Promise<boolean> | undefined;
 let settle: ((done: boolean) => void) | undefined;
 /** Once declined, reading does not ask again by itself: only an action does. */
@@ -75,6 +82,7 @@ export function closeSignIn(done: boolean): void {
 }
 
 function take(name: string, kept: string): void {
+  if (name !== "") logins += 1;
   token = kept;
   who.value = name;
   store(KEY, kept);
