@@ -74,9 +74,9 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/monitoring/alerts?source=shop&acknowledged=false&resource_type=queue&resource_id=q1&q=slow&state=active", "", 200, "total:1 alerts:1"),
     ("GET", "/api/v1/monitoring/alerts?severity=grave", "", 400, "errors.0.pointer:=severity"),
     ("GET", "/api/v1/monitoring/alerts/{id}", "", 200, ALERT),
+    ("POST", "/api/v1/monitoring/alerts/{id}/acknowledge", r#"{"comment":"seen"}"#, 200, "acknowledged:true acknowledged_by:s acknowledged_comment:=seen"),
     ("GET", "/api/v1/monitoring/alerts/<id>", "", 200, "acknowledged:true timeline:a+ timeline.*.what:s timeline.*.at:t deliveries:a"),
     ("DELETE", "/api/v1/monitoring/alerts/{id}/acknowledge", "", 200, "acknowledged:false acknowledged_by:null"),
-    ("POST", "/api/v1/monitoring/alerts/{id}/acknowledge", r#"{"comment":"seen"}"#, 200, "acknowledged:true acknowledged_by:s acknowledged_comment:=seen"),
     ("POST", "/api/v1/monitoring/alerts/{id}/resolve", "", 200, "state:=resolved resolved_at:t"),
     ("GET", "/api/v1/monitoring/metrics", "", 200, METRICS),
     // 3: gateway
@@ -93,7 +93,7 @@ const TABLE: &[Row] = &[
     ("GET", "/admin/alerts", "", 200, "count:+ total:+ alerts.*.id:s alerts.*.severity:s by_severity.CRITICAL:n"),
     ("GET", "/admin/services/status", "", 200, "status:=healthy services:a+ services.*.status:=healthy workers:a+ restartable:0"),
     ("GET", "/admin/database/stats", "", 200, "store.file_bytes:+ store.fragmentation:+ store.cache.limit_bytes:+ store.cache.used_bytes:+ \
-        store.cache.hits:+ store.cache.misses:+ store.tables:a+ postgres:2 postgres.0.connections.total:+ postgres.0.connections.max:+ \
+        store.cache.hits:+ store.cache.misses:n store.tables:a+ postgres:2 postgres.0.connections.total:+ postgres.0.connections.max:+ \
         postgres.0.total_bytes:+"),
     ("GET", "/admin/system/info", "", 200, "version:s pid:+ threads:+ host.hostname:s host.cpus:+ self.rss_bytes:+ data_dir:s"),
     ("GET", "/admin/dashboard/summary", "", 200, "status:=healthy realtime.memory_total_bytes:+ trends.cpu_percent:a jobs.completed:1 \
@@ -114,10 +114,11 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/cache/clear", r#"{"pattern":"*"}"#, 200, "pattern:=* cleared:n cache.entries:0"),
     // 4: orchestrator
     ("GET", "/status", "", 200, "status:=running monitoring_active:true uptime_seconds:+ last_collection:t counts.series:+ counts.targets:3 \
-        counts.targets_failing:0 counts.failover_groups:1 active_alerts.total:+ active_alerts.WARNING:+ active_alerts.EMERGENCY:0"),
+        counts.targets_failing:0 counts.failover_groups:1 active_alerts.total:+ active_alerts.CRITICAL:+ active_alerts.EMERGENCY:0"),
     ("GET", "/detailed-metrics?limit=5", "", 200, "total:+ metrics:5 metrics.*.name:s metrics.*.latest:n metrics.*.count:+ metrics.*.p50:n \
         metrics.*.p95:n metrics.*.p99:n metrics.*.min:n metrics.*.max:n metrics.*.mean:n"),
-    ("GET", "/alerts?severity=WARNING&source=shop&state=active&limit=1", "", 200, "total:1 alerts:1 alerts.0.severity:=WARNING"),
+    ("POST", "/test-alert", r#"{"severity":"WARNING","title":"Another test"}"#, 201, "id:s severity:=WARNING"),
+    ("GET", "/alerts?severity=WARNING&source=test&state=active&limit=1", "", 200, "total:1 alerts:1 alerts.0.severity:=WARNING"),
     ("POST", "/alerts/{id}/resolve", "", 200, "id:s state:=resolved resolved_at:t"),
     ("POST", "/events/failure", r#"{"source":"shop","kind":"timeout","message":"no answer"}"#, 200, "accepted:1 rejected:0"),
     ("GET", "/events/failure", "", 200, "total:1 items.0.source:=shop items.0.at:t"),
