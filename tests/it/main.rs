@@ -27,6 +27,7 @@ mod failover_cli;
 mod failover_config;
 mod failover_cut;
 mod failover_disk;
+mod failover_far;
 mod failover_member;
 mod failover_proxy;
 mod failover_refused;

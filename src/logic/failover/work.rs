@@ -573,6 +573,8 @@ impl Core {
             self.give_up((RefusalCode::Failed, format!("{member}: {why}")), now, wall, out);
             return;
         }
+        // From now on only a look says that it may still be promoted.
+        self.chosen = None;
         out.push(Effect::Tell(Happening::Trouble { detail: format!("{member} is not promoted yet: {why}") }));
         self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN) };
         out.push(Effect::Look { member: member.clone(), after: Duration::ZERO, fresh: true, canary: false });
