@@ -16,6 +16,9 @@ const FAILURES = [
   { how: "pull", lasts: 100_000, turns: 2, words: /^disconnected \d+ (s|min), retrying$/ },
 ];
 
+/** The page gives a socket that does not open this long, and a little more, ms. */
+const NEXT_TRY = 12_000;
+
 export async function connection({ own, base, token, check, axe, enter }) {
   const happen = async (title) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
@@ -58,6 +61,8 @@ export async function connection({ own, base, token, check, axe, enter }) {
       assert.equal(await page.getByText(`during the ${how}`).count(), 0);
       await axe(page);
       wire.mend();
+      // What was asked while it was pulled is lost, and given up for another try.
+      await page.clock.fastForward(NEXT_TRY);
       await liveWords(page, /^live$/);
       await page.waitForSelector("main:not(.stale)");
       await page.getByText(`during the ${how}`).first().waitFor();

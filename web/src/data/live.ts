@@ -3,7 +3,7 @@
  *
  *     connecting --open--> open --close, silence--> waiting --timer--> connecting
  *         |                                            ^
- *         +------------------- close ------------------+
+ *         +---------- close, too long to open ---------+
  *     any --page hidden--> asleep --page shown--> connecting
  *
  * What arrives goes into signals; what was missed is told by the agent as a `gap`,
@@ -23,6 +23,8 @@ const TYPES = "metrics,target,system,alert,breaker,failover,task";
 const RECENT = 30;
 const BACKOFF_FIRST = 1000;
 const BACKOFF_LAST = 5000;
+/** A socket that does not open within this is given up: its packets may be lost for good, ms. */
+const OPENING = 10_000;
 /** After this long asleep the past is loaded anew instead of replayed. */
 const REPLAY_LIMIT = 30_000;
 /** Data older than this is called old. */
@@ -74,10 +76,12 @@ let attempt = 0;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let sleptAt = 0;
 let openedAt = 0;
+let beganAt = 0;
 
 function open(): void {
   clearTimeout(retryTimer);
   connection.value = "connecting";
+  beganAt = Date.now();
   const address = new URL(ADDRESS, location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("types", TYPES);
@@ -190,8 +194,10 @@ export function startLive(): void {
   setInterval(() => {
     if (!shown.value) return;
     second.value = Date.now();
-    // A socket that neither speaks nor closes (a pulled cable) is given up.
-    if (connection.value === "open" && isSilent(second.value, openedAt, heardAt.value)) {
+    // A socket that neither speaks nor closes (a pulled cable) is given up, and one that does not open.
+    const silent = connection.value === "open" && isSilent(second.value, openedAt, heardAt.value);
+    const stuck = connection.value === "connecting" && second.value - beganAt > OPENING;
+    if (silent || stuck) {
       close();
       retry();
     }
