@@ -105,7 +105,9 @@ impl World {
         }
         if let Some(operation) = old.operation.as_ref().filter(|_| new.operation.is_none()) {
             let kept = new.head == operation.from;
-            let shot = self.ledger.shot == Some((operation.epoch, self.agent.life));
+            // A switchover that is rolled back has the epoch of the failover before it.
+            let shot = self.ledger.shot == Some((operation.epoch, self.agent.life))
+                && operation.kind != OperationKind::Switchover;
             self.require(!kept || !shot, "J3: the fence hook shot a primary that was kept");
         }
         let basis = |durable: &Durable| durable.last.as_ref().map(|last| (last.epoch, last.lost_bytes_basis));
@@ -168,7 +170,8 @@ impl World {
         });
         if let Some(operation) = by_intent {
             if operation.kind == OperationKind::Failover {
-                self.ledger.failovers.push(self.now);
+                // It says when it was done, however long that took to write.
+                self.ledger.failovers.push(self.agent.commit_began);
             }
             if operation.forced {
                 self.forgive(host);

@@ -338,6 +338,9 @@ fn schedules_that_were_wrong_once() {
     for seed in random {
         assert_eq!(run(seed, false).1, None, "HOLDFAST_SEED={seed}");
     }
+    for seed in [50_294, 52_556] {
+        assert_eq!(run_laden(seed, false).1, None, "HOLDFAST_SEED={seed}");
+    }
     for seed in [9386, 12_043, 16_639] {
         assert_eq!(run_synchronous(seed, false).1, None, "HOLDFAST_SEED={seed}");
     }

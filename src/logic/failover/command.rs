@@ -178,7 +178,9 @@ impl Core {
         }
         let memory = durable.members.entry(member.clone()).or_default();
         memory.superseded = None;
-        let sync_names = memory.fence.take().map(|fence| fence.sync_names).unwrap_or_default();
+        // That of the head is forgotten once it is seen to be gone: nobody else would take it off.
+        let fence = if head { memory.fence.clone() } else { memory.fence.take() };
+        let sync_names = fence.map(|fence| fence.sync_names).unwrap_or_default();
         let entry = Self::entry(durable.epoch, "unfenced", format!("{member}, by an operator"), wall);
         self.stage(durable, vec![entry], After::Unfence { member: member.clone(), sync_names }, out);
         Ok(())

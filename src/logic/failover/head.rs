@@ -131,6 +131,40 @@ impl Core {
         }
     }
 
+    /// The last position that the head was seen to have, and how far it may have come until now,
+    /// when the route goes, and while that is written.
+    pub(super) fn reach(&self, now: Monotonic) -> (Option<Lsn>, Option<Lsn>) {
+        let facts = self.head_watch().and_then(|watch| watch.facts.as_ref());
+        // What a standby was seen to have, the primary had.
+        let timeline = self.durable.head.as_ref().map(|head| head.timeline);
+        let received = self
+            .standbys()
+            .filter(|(member, _)| self.is_attached(member))
+            .filter_map(|(_, watch)| watch.last_facts())
+            .filter(|facts| !facts.is_primary() && Some(facts.timeline) == timeline)
+            .map(Facts::lsn)
+            .max();
+        let last_lsn = facts.map(|(_, facts)| facts.lsn().max(received.unwrap_or_default()));
+        let reach = facts.zip(last_lsn).zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(
+            |(((asked, _), last), watch)| {
+                let unseen = now.since(*asked) + self.settings.timeout;
+                Lsn(last.0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
+            },
+        );
+        (last_lsn, reach)
+    }
+
+    /// The beginning is written, and the route goes: later than it was meant to, if the disk was slow.
+    pub(super) fn reach_further(&mut self, now: Monotonic) {
+        let (last, reach) = self.reach(now);
+        let Some(operation) = &mut self.durable.operation else { return };
+        if operation.kind != OperationKind::Switchover {
+            // Written with the next commit.
+            operation.last_lsn = operation.last_lsn.max(last);
+            operation.reach = operation.reach.max(reach);
+        }
+    }
+
     /// What was lost, in place of the estimate: the old primary is back and fenced, so its log
     /// ends where it ends. `None` where there is nothing to measure, or it is known already.
     pub(super) fn measure(

@@ -154,24 +154,7 @@ impl Core {
         now: Monotonic,
         wall: Timestamp,
     ) -> Operation {
-        let facts = self.head_watch().and_then(|watch| watch.facts.as_ref());
-        // What a standby was seen to have, the primary had.
-        let timeline = self.durable.head.as_ref().map(|head| head.timeline);
-        let received = self
-            .standbys()
-            .filter(|(member, _)| self.is_attached(member))
-            .filter_map(|(_, watch)| watch.last_facts())
-            .filter(|facts| !facts.is_primary() && Some(facts.timeline) == timeline)
-            .map(Facts::lsn)
-            .max();
-        let last_lsn = facts.map(|(_, facts)| facts.lsn().max(received.unwrap_or_default()));
-        let reach = facts.zip(last_lsn).zip(self.head_watch()).filter(|(_, watch)| watch.paced).map(
-            |(((asked, _), last), watch)| {
-                // Until now, when the route goes, and while that is written.
-                let unseen = now.since(*asked) + self.settings.timeout;
-                Lsn(last.0.saturating_add((watch.pace * unseen.as_secs_f64()) as u64))
-            },
-        );
+        let (last_lsn, reach) = self.reach(now);
         Operation {
             kind: begin.kind,
             epoch,
@@ -242,9 +225,11 @@ impl Core {
                 self.call(&member, Purpose::Unfence, Action::Unfence { sync_names }, within, out);
             }
             After::Hold => self.drain(out),
-            // Written so late that nobody was looked at since: as after a crash.
-            After::Cut if !self.all_looked() => self.work = Work::Idle,
-            After::Cut => self.cut(out),
+            After::Cut => {
+                self.reach_further(now);
+                // Written so late that nobody was looked at since: as after a crash.
+                if self.all_looked() { self.cut(out) } else { self.work = Work::Idle }
+            }
             After::Prove(chosen) => self.prove(chosen, out),
             After::Promote => self.promote(now, wall, out),
             After::Routed => self.routed(now, out),
