@@ -42,9 +42,9 @@ fn status_performance_and_series_have_the_figures_of_now() {
     assert!(status["last_collection"].is_string() && status["uptime_seconds"].is_f64(), "{status}");
 
     let performance = agent.wait("/performance", |found| {
-        let operations = found["operations"].as_array().into_iter().flatten();
-        let reported = operations.filter(|one| one["source"] == "shop").count();
-        reported > 0 && found["resource_usage"]["cpu_percent"].is_number()
+        let all = || found["operations"].as_array().into_iter().flatten();
+        let seen = |source| all().any(|one| one["source"] == source);
+        seen("shop") && seen("pg1") && found["resource_usage"]["cpu_percent"].is_number()
     });
     let of = |source: &str, operation: &str| {
         let all = performance["operations"].as_array().unwrap();
