@@ -243,6 +243,12 @@ fn filled(text: &str, known: &BTreeMap<String, String>) -> String {
     text.replace(['{', '}'], "")
 }
 
+/// Waits until the standby was seen to stream.
+fn follows(agent: &Agent) {
+    agent.wait("/api/v1/failover/groups", |found| found["items"][0]["would_promote"] == "backup1");
+    agent.wait("/api/v1/health", |found| found["status"] == "healthy");
+}
+
 /// Walks the table and returns what was not as it says.
 fn walk(agent: &Agent, standby: u16) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -264,6 +270,9 @@ fn walk(agent: &Agent, standby: u16) -> Vec<String> {
         if answer.status != *status {
             wrong.push(format!("{method} {path}: {}, expected {status}: {}", answer.status, answer.body));
             continue;
+        }
+        if path == "/api/failover/enable" {
+            follows(agent);
         }
         if fields.is_empty() {
             continue;
@@ -348,6 +357,7 @@ fn a_dry_run_asks_the_servers(agent: &Agent, primary: &Postgres, standby: &Postg
     const CALL: &str = "execute on function pg_promote(boolean, integer)";
     let enable = BACKUP.replace("<standby>", &standby.port.to_string());
     assert_eq!(agent.post("/api/failover/enable", "application/json", &enable).status, 200);
+    follows(agent);
     for may in [false, true] {
         let word =
             if may { format!("grant {CALL} to holdfast") } else { format!("revoke {CALL} from holdfast") };
