@@ -7,6 +7,7 @@
 mod agent;
 mod check;
 mod clients;
+mod corners;
 mod delays;
 mod faults;
 mod node;

@@ -97,21 +97,14 @@ impl Core {
         if last.failure.class == Class::Configuration {
             return Verdict::Alive(last.failure.detail.clone());
         }
-        let told = watch
-            .failures
-            .iter()
-            .find(|failed| matches!(failed.failure.class, Class::Stopping | Class::Recovering));
-        if let Some(told) = told {
+        if let Some((told_at, detail)) = &watch.told_at {
+            let told = now.since(*told_at);
             let grace = if self.is_switch() { SWITCH_GRACE } else { self.settings.restart_grace };
             let grace = grace.max(self.settings.restart_grace);
-            return if now.since(told.at) < grace {
+            return if told < grace {
                 Verdict::Restarting
             } else {
-                Verdict::Dead(format!(
-                    "said `{}` {} s ago",
-                    told.failure.detail,
-                    now.since(told.at).as_secs()
-                ))
+                Verdict::Dead(format!("said `{detail}` {} s ago", told.as_secs()))
             };
         }
         let refused: Vec<_> =

@@ -35,6 +35,9 @@ pub struct Watch {
     pub failures: Vec<Failed>,
     /// All failures since the newest facts.
     pub failed: u32,
+    /// When it first said, since the newest facts, that it stops or starts, and how. Not to be
+    /// read from the failures, which are forgotten while that goes on.
+    pub told_at: Option<(Monotonic, String)>,
     /// When the newest look was asked.
     pub asked: Option<Monotonic>,
     /// Two looks between which its received position moved: when the earlier was asked.
@@ -137,6 +140,7 @@ impl Watch {
         }
         self.failures.clear();
         self.failed = 0;
+        self.told_at = None;
         self.facts = Some((asked, facts));
     }
 
@@ -145,6 +149,9 @@ impl Watch {
         if !matches!(failed.failure.class, FailureClass::Silent | FailureClass::Unreachable) {
             // Not even those who reach it can write.
             self.writable_since = None;
+        }
+        if matches!(failed.failure.class, FailureClass::Stopping | FailureClass::Recovering) {
+            self.told_at.get_or_insert_with(|| (failed.at, failed.failure.detail.clone()));
         }
         if self.failures.len() == KEPT {
             // The first says since when.
@@ -158,6 +165,7 @@ impl Watch {
         self.voided = Some(now);
         self.failures.clear();
         self.failed = 0;
+        self.told_at = None;
         self.canary_failed = None;
         self.advanced = None;
     }
@@ -168,6 +176,9 @@ impl Watch {
         self.failures.clear();
         self.failures.extend(last.map(|last| Failed { asked: now, at: now, witnessed: false, ..last }));
         self.failed = 1;
+        if let Some((at, _)) = &mut self.told_at {
+            *at = now;
+        }
         self.advanced = None;
     }
 
