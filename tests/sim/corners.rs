@@ -6,6 +6,7 @@ use holdfast::model::failover::sighting::FailureClass;
 use crate::faults::Fault;
 use crate::node::{MS, Process, SECOND};
 use crate::scenarios::{calm, started, synchronous};
+use crate::world::World;
 
 #[test]
 fn a_long_crash_recovery_is_waited_for_no_longer_than_the_grace() {
@@ -32,4 +33,22 @@ fn a_restart_that_was_told_after_another_failure_is_waited_for() {
     world.start(0, 0, 100 * MS);
     world.run_for(3 * SECOND);
     world.holds(world.ledger.promotions == 0 && world.routed_to() == Some(0), "no failover");
+}
+
+#[test]
+fn what_another_agent_does_is_followed_and_not_undone() {
+    let mut world = started(calm());
+    world.nodes.iter_mut().for_each(|node| node.other_agent = true);
+    world.run_for(2 * SECOND);
+    world.fault(Fault::PromoteByHand(1));
+    world.run_for(5 * SECOND);
+    let left = |w: &World, host: usize| !w.nodes[host].read_only && w.nodes[host].sync_names.is_empty();
+    world.holds(left(&world, 1), "the other agent's primary is not fenced");
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 10 * SECOND);
+    world.holds(outage.is_some() && world.routed_to() == Some(1), &format!("{outage:?}"));
+    world.start(0, 0, 100 * MS);
+    world.run_for(10 * SECOND);
+    world.holds(left(&world, 0) && world.routed_to() == Some(1), "nor is the one it left");
+    world.holds(world.nodes[2].follows == Some(0), "whom a standby follows is not changed either");
 }

@@ -169,6 +169,9 @@ impl Core {
             let text = String::from("the group only follows the primary and changes no server");
             return Err((RefusalCode::Manual, text));
         }
+        if let Some(text) = self.other_hand() {
+            return Err((RefusalCode::AnotherAgent, text));
+        }
         let rival = watch.last_facts().is_some_and(|facts| facts.is_primary());
         let head = self.durable.head.as_ref().is_some_and(|head| head.member == *member);
         // Without a head nobody is its rival, and one that is fenced is never made one.

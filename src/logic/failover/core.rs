@@ -486,7 +486,10 @@ impl Core {
         };
         let member = &head.member;
         match self.verdict(now) {
-            Verdict::Healthy if self.verified => format!("{member} is the primary"),
+            Verdict::Healthy if self.verified => match self.other_hand() {
+                Some(other) => format!("{member} is the primary; {other}, so no server is changed"),
+                None => format!("{member} is the primary"),
+            },
             Verdict::Healthy | Verdict::Unknown => format!("checking that {member} is still the primary"),
             Verdict::Suspect => format!("{member} does not answer"),
             Verdict::Dead(why) => format!("{member} is gone: {why}"),

@@ -113,7 +113,7 @@ impl Core {
                 Tier::None
             };
         }
-        if self.settings.mode == Mode::Router || self.would_promote().is_err() {
+        if self.only_follows() || self.would_promote().is_err() {
             return Tier::None;
         }
         let cut_off = self.settings.fenced && self.settings.fence_hook;
@@ -222,6 +222,23 @@ impl Core {
         Ok(())
     }
 
+    /// Who else changes the members, in words. Two that do undo each other's work, so while
+    /// there is one the group only follows the primary.
+    pub fn other_hand(&self) -> Option<String> {
+        self.watches.iter().find_map(|(member, watch)| {
+            let facts = watch.last_facts()?;
+            if facts.other_agent {
+                return Some(format!("another agent supervises {member}"));
+            }
+            facts.manager.as_ref().map(|manager| format!("{manager} manages {member}"))
+        })
+    }
+
+    /// Whether the group follows whoever is the primary and changes no server.
+    pub(super) fn only_follows(&self) -> bool {
+        self.settings.mode == Mode::Router || self.other_hand().is_some()
+    }
+
     /// What forbids to begin. The order is that of the codes.
     pub fn judge_before(&self, asked_for: bool, now: Monotonic, wall: Timestamp) -> Result<(), No> {
         if self.is_disabled() {
@@ -240,15 +257,8 @@ impl Core {
             }
             _ => {}
         }
-        for (member, watch) in &self.watches {
-            let facts = watch.last_facts();
-            if facts.is_some_and(|facts| facts.other_agent) {
-                let text = format!("another agent supervises {member}");
-                return Err((RefusalCode::AnotherAgent, text));
-            }
-            if let Some(manager) = facts.and_then(|facts| facts.manager.as_deref()) {
-                return Err((RefusalCode::AnotherAgent, format!("{manager} manages {member}")));
-            }
+        if let Some(text) = self.other_hand() {
+            return Err((RefusalCode::AnotherAgent, text));
         }
         if !asked_for {
             self.judge_cooldown(wall)?;

@@ -44,7 +44,7 @@ const HOOK_WITHIN: Duration = Duration::from_secs(600);
 impl Core {
     /// Whether servers may be changed on the agent's own account.
     fn may_change(&self, wall: Timestamp) -> bool {
-        self.settings.mode != Mode::Router && !self.is_disabled() && !self.is_paused(wall)
+        !self.only_follows() && !self.is_disabled() && !self.is_paused(wall)
     }
 
     /// Whether what nobody asked for may be begun: in manual mode only what an operator's
@@ -455,7 +455,7 @@ impl Core {
             .filter_map(|(member, watch)| {
                 let facts = watch.current()?;
                 let known = facts.ancestry.as_ref();
-                let descends = known.map_or(self.settings.mode == Mode::Router, |ancestry| {
+                let descends = known.map_or(self.only_follows(), |ancestry| {
                     ancestry.iter().any(|fork| fork.timeline == head.timeline)
                 });
                 let later = facts.system_id == head.system_id && facts.timeline > head.timeline;
