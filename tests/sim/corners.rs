@@ -6,7 +6,7 @@ use holdfast::model::failover::sighting::FailureClass;
 use crate::faults::Fault;
 use crate::node::{MS, Process, SECOND};
 use crate::scenarios::{calm, started, synchronous};
-use crate::world::World;
+use crate::world::{Setup, World};
 
 #[test]
 fn a_long_crash_recovery_is_waited_for_no_longer_than_the_grace() {
@@ -51,4 +51,21 @@ fn what_another_agent_does_is_followed_and_not_undone() {
     world.run_for(10 * SECOND);
     world.holds(left(&world, 0) && world.routed_to() == Some(1), "nor is the one it left");
     world.holds(world.nodes[2].follows == Some(0), "whom a standby follows is not changed either");
+}
+
+#[test]
+fn a_delayed_standby_that_nobody_waits_for_does_not_hold_up_the_one_that_holds_everything() {
+    let mut world = started(Setup { sync_names: String::from("ANY 1 (n2)"), ..calm() });
+    world.fault(Fault::ReplayPause(2, 600 * SECOND));
+    world.run_for(2 * SECOND);
+    // Written, sent to the delayed one alone, and never acknowledged.
+    world.fault(Fault::Block(0, 1, 60 * SECOND));
+    world.fault(Fault::Burst(64 << 10));
+    world.ship(0);
+    world.run_for(300 * MS);
+    world.holds(world.nodes[2].end() > world.nodes[1].end(), "the delayed one holds more");
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 20 * SECOND);
+    world.holds(outage.is_some() && world.routed_to() == Some(1), &format!("{outage:?}"));
+    world.holds(!world.refused(RefusalCode::LagExceeded), "it lacks nothing that counts");
 }

@@ -355,7 +355,7 @@ impl Core {
         }
         if self.is_sync() {
             // Only the one that holds the most holds every acknowledged commit for certain.
-            let most = operation.cut.iter().map(at).max().unwrap_or_default();
+            let most = self.most_acknowledged(operation);
             if at(best) < most {
                 let text = format!("{} lacks {} bytes of the log", best.member, most.since(at(best)));
                 return Err((RefusalCode::LagExceeded, text));
@@ -378,6 +378,20 @@ impl Core {
             return Err((RefusalCode::LagExceeded, text));
         }
         Ok(best.clone())
+    }
+
+    /// How much of the head's log those hold that a commit waited for. What others hold beyond
+    /// was never acknowledged, and a position of another history or cluster compares with nothing.
+    fn most_acknowledged(&self, operation: &Operation) -> Lsn {
+        let Some(from) = &operation.from else { return Lsn::default() };
+        let waited_for = |cut: &&CutStandby| {
+            let facts = self.watches.get(&cut.member).and_then(Watch::last_facts);
+            let listed =
+                self.durable.quorum.as_ref().is_some_and(|quorum| quorum.members.contains(&cut.member));
+            let same = facts.is_none_or(|facts| facts.system_id == from.system_id);
+            listed && same && cut.timeline == from.timeline
+        };
+        operation.cut.iter().filter(waited_for).map(at).max().unwrap_or_default()
     }
 
     /// How much of the head's log the standbys hold that were cut.
