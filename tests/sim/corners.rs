@@ -69,3 +69,20 @@ fn a_delayed_standby_that_nobody_waits_for_does_not_hold_up_the_one_that_holds_e
     world.holds(outage.is_some() && world.routed_to() == Some(1), &format!("{outage:?}"));
     world.holds(!world.refused(RefusalCode::LagExceeded), "it lacks nothing that counts");
 }
+
+#[test]
+fn a_candidate_that_restores_an_archived_segment_before_it_is_promoted_becomes_the_head() {
+    let mut world = started(calm());
+    for host in [1, 2] {
+        world.fault(Fault::Block(0, host, 60 * SECOND));
+        world.nodes[host].restores = Some(0);
+    }
+    world.fault(Fault::Burst(64 << 10));
+    world.run_for(300 * MS);
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 20 * SECOND);
+    world.holds(outage.is_some(), &format!("{outage:?}"));
+    world.holds(!world.refused(RefusalCode::Lineage), "it is of the old primary's history");
+    let to = world.routed_to().expect("a route");
+    world.holds(world.nodes[to].end() >= world.nodes[0].end(), "nothing was lost");
+}

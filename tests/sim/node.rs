@@ -128,6 +128,8 @@ pub struct Node {
     /// Waits of `Replay`: length of the log, call.
     pub replay_waits: Vec<(u64, u64)>,
     pub other_agent: bool,
+    /// Whose archived log it restores before it is promoted.
+    pub restores: Option<Host>,
 }
 
 pub const FIRST_BYTE: u64 = 0x0100_0000;
@@ -161,6 +163,7 @@ impl Node {
             promoting: false,
             replay_waits: Vec::new(),
             other_agent: false,
+            restores: None,
         }
     }
 

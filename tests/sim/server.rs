@@ -340,6 +340,11 @@ impl World {
         node.promoting = false;
         node.standby = false;
         node.torn = 0;
+        if let Some(from) = node.restores.take() {
+            let archived = self.nodes[from].log.clone();
+            self.nodes[host].log = archived;
+        }
+        let node = &mut self.nodes[host];
         let fork = Fork { timeline: node.timeline, at: node.lsn() };
         node.history.push(fork);
         node.timeline += 1;

@@ -112,10 +112,11 @@ impl Core {
         let nothing = operation.kind == OperationKind::Switchover || (self.is_sync() && !operation.forced);
         // A standby that was cut and not chosen may hold more than the old primary was seen to have.
         let seen = self.furthest_cut(operation);
+        let held = head.forked.map_or(operation.intent, |fork| fork.at.max(operation.intent));
         let (lost, basis) = match operation.reach {
             _ if diverged => (None, LossBasis::Estimated),
             _ if nothing => (Some(0), LossBasis::Excluded),
-            reach => (reach.map(|reach| reach.max(seen).since(operation.intent)), LossBasis::Estimated),
+            reach => (reach.map(|reach| reach.max(seen).since(held)), LossBasis::Estimated),
         };
         LastFailover {
             from: operation.from.as_ref().map(|from| from.member.to_string()),
@@ -222,14 +223,14 @@ impl Core {
     }
 }
 
-/// The new timeline must leave the old one where the candidate was: not before what it
-/// had replayed, not after what it had received.
+/// The new timeline must leave the old one where the candidate was, and not before what it had
+/// replayed. It may be after what it had received: it may have restored the last archived
+/// segment since, which is the old primary's log as well.
 fn wrong_fork(fork: Fork, timeline: u32, operation: &Operation, member: &Name) -> Option<String> {
     if fork.timeline != timeline {
         return Some(format!("its timeline left {}, expected {timeline}", fork.timeline));
     }
     let replayed = operation.cut.iter().find(|cut| cut.member == *member).map_or(Lsn(0), |cut| cut.replayed);
-    (fork.at < replayed || fork.at > operation.intent).then(|| {
-        format!("its timeline left {timeline} at {}, expected {replayed} to {}", fork.at, operation.intent)
-    })
+    (fork.at < replayed)
+        .then(|| format!("its timeline left {timeline} at {}, expected {replayed} or later", fork.at))
 }
