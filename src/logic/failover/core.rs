@@ -366,7 +366,7 @@ impl Core {
             Verdict::NotWritable(since)
                 if self.settings.failover_on_read_only && now.since(*since) >= Duration::from_secs(30) =>
             {
-                String::from("it cannot commit")
+                String::from(super::work::CANNOT_COMMIT)
             }
             Verdict::Isolated => {
                 self.refuse((RefusalCode::AgentIsolated, String::from("no member answers")), wall, out);

@@ -31,6 +31,8 @@ const CUT: Duration = Duration::from_secs(2);
 const FENCE: Duration = Duration::from_secs(2);
 const PROMOTE: Duration = Duration::from_secs(15);
 const VERIFY: Duration = Duration::from_secs(3);
+/// The cause of a failover away from a primary that answers.
+pub(super) const CANNOT_COMMIT: &str = "it cannot commit";
 /// Transactions that run when a switchover begins have so long.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -139,7 +141,7 @@ impl Core {
             return;
         }
         self.remember_cuts(&mut durable);
-        if operation.kind == OperationKind::Forced {
+        if fences_first(&operation) {
             self.remember_fence(&mut durable);
         }
         durable.operation = Some(operation);
@@ -267,11 +269,12 @@ impl Core {
         for member in asked {
             self.call(&member, Purpose::Cut, Action::Cut, CUT * (tries + 1), out);
         }
+        let fences = fences_first(&operation);
         let Some(from) = operation.from.map(|head| head.member) else { return };
         if let Some(watch) = self.watches.get_mut(&from) {
             watch.unfenced = None;
         }
-        if operation.kind == OperationKind::Forced {
+        if fences {
             self.call(&from, Purpose::Fence, Action::Fence { epoch: operation.epoch }, FENCE, out);
         }
     }
@@ -425,7 +428,11 @@ impl Core {
     fn head_is_back(&self) -> bool {
         let Some(watch) = self.head_watch() else { return false };
         let since = self.suspect.unwrap_or(self.started).max(self.void);
-        watch.current().is_some()
+        let cause = self.durable.operation.as_ref().map(|operation| operation.cause.as_str());
+        // That one answered all the while.
+        let commits = watch.canary_failed.is_none() && watch.canary_ok.is_some_and(|at| at >= since);
+        (commits || cause != Some(CANNOT_COMMIT))
+            && watch.current().is_some()
             && watch.facts_since(since).is_some_and(|facts| facts.is_primary() && facts.fence().is_none())
             && self.not_head(watch).is_none()
     }
@@ -564,4 +571,9 @@ impl Core {
         self.work = Work::Waiting { until: Monotonic(now.0 + AGAIN) };
         out.push(Effect::Look { member: member.clone(), after: Duration::ZERO, fresh: true, canary: false });
     }
+}
+
+/// The old primary may answer and take writes: it is fenced with the cut, as far as that works.
+fn fences_first(operation: &Operation) -> bool {
+    operation.kind == OperationKind::Forced || operation.cause == CANNOT_COMMIT
 }
