@@ -101,3 +101,22 @@ fn a_primary_that_cannot_commit_is_replaced_at_once_and_fenced() {
         world.holds(true, "settled");
     }
 }
+
+#[test]
+fn a_clock_that_was_set_back_does_not_make_the_cool_down_longer() {
+    let mut world = started(calm());
+    world.fault(Fault::Kill(0));
+    let first = world.outage(0, 5 * SECOND);
+    world.holds(first.is_some(), "the first failover");
+    world.start(0, 0, 100 * MS);
+    world.run_for(5 * SECOND);
+    let head = world.routed_to().expect("a route");
+    world.rewind(0, head, 0);
+    world.fault(Fault::WallJump(-86_000_000));
+    world.run_for(300 * SECOND);
+    world.fault(Fault::Kill(head));
+    world.run_for(60 * SECOND);
+    world.holds(world.refused(RefusalCode::Cooldown), "ten minutes are not over");
+    let outage = world.outage(head, 300 * SECOND);
+    world.holds(outage.is_some_and(|outage| outage < 280 * SECOND), &format!("{outage:?}"));
+}

@@ -52,6 +52,8 @@ pub struct Core {
     /// When the last operation ended: looks that were asked before show servers in the
     /// middle of it.
     pub(super) changed: Monotonic,
+    /// When the head became one, in this run, or when the run began.
+    pub(super) settled: Monotonic,
     /// First sign of the trouble that goes on.
     pub(super) suspect: Option<Monotonic>,
     /// Since when the head has not served, whatever was begun and given up meanwhile.
@@ -96,6 +98,7 @@ impl Core {
             accepted: false,
             started: now,
             changed: now,
+            settled: now,
             suspect: None,
             down,
             tries: None,

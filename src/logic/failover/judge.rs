@@ -261,15 +261,16 @@ impl Core {
             return Err((RefusalCode::AnotherAgent, text));
         }
         if !asked_for {
-            self.judge_cooldown(wall)?;
+            self.judge_cooldown(now, wall)?;
         }
         self.judge_path(now)?;
         self.would_promote().map(drop)
     }
 
-    fn judge_cooldown(&self, wall: Timestamp) -> Result<(), No> {
-        // A clock that was set back must not make the wait longer than it is.
-        let ago = |at: &Timestamp| wall.since(*at);
+    fn judge_cooldown(&self, now: Monotonic, wall: Timestamp) -> Result<(), No> {
+        // A clock that was set back must not make the wait longer than it is: no failover is
+        // younger than the newest head, or than this run.
+        let ago = |at: &Timestamp| wall.since(*at).max(now.since(self.settled));
         let done = &self.durable.failovers;
         if let Some(last) = done.last().map(ago)
             && last < self.settings.cooldown

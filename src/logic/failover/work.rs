@@ -353,6 +353,7 @@ impl Core {
         // A fence hook that still runs: nobody is brought back meanwhile.
         self.calls.retain(|_, (_, purpose)| *purpose == Purpose::Hook);
         self.changed = now;
+        self.settled = now;
         self.verified = true;
         self.suspect = None;
         self.down = None;
