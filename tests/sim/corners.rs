@@ -1,5 +1,6 @@
 //! Rare states of a group that once held a failover up for ever, or began one that nobody needed.
 
+use holdfast::logic::failover::Happening;
 use holdfast::model::failover::group::RefusalCode;
 use holdfast::model::failover::sighting::FailureClass;
 
@@ -119,4 +120,18 @@ fn a_clock_that_was_set_back_does_not_make_the_cool_down_longer() {
     world.holds(world.refused(RefusalCode::Cooldown), "ten minutes are not over");
     let outage = world.outage(head, 300 * SECOND);
     world.holds(outage.is_some_and(|outage| outage < 280 * SECOND), &format!("{outage:?}"));
+}
+
+#[test]
+fn a_synchronous_setting_that_lists_a_stranger_is_built_up_again_and_told() {
+    let mut world = started(Setup { sync_names: String::from("ANY 1 (n2, archive)"), ..calm() });
+    world.fault(Fault::Kill(0));
+    let outage = world.outage(0, 5 * SECOND);
+    world.holds(outage.is_some(), &format!("{outage:?}"));
+    world.run_for(10 * SECOND);
+    let to = world.routed_to().expect("a route");
+    let other = world.names[3 - to].clone();
+    world.holds(world.nodes[to].sync_names.contains(&other), "commits wait for the one that streams");
+    let told = |tell: &Happening| matches!(tell, Happening::Trouble { detail } if detail.contains("archive"));
+    world.holds(world.agent.tells.iter().any(|(_, tell)| told(tell)), "what could not be kept is told");
 }

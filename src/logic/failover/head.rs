@@ -1,7 +1,7 @@
 //! J6: from a promoted candidate to the group's head, and what makes a head.
 
 use super::core::{AGAIN, Core};
-use super::event::Effect;
+use super::event::{Effect, Happening};
 use super::evidence::Verdict;
 use super::quorum::SyncNames;
 use super::watch::Watch;
@@ -74,6 +74,7 @@ impl Core {
         if let Some(from) = &from {
             durable.members.entry(from.member.clone()).or_default().superseded = Some(epoch);
         }
+        let former = from.as_ref().filter(|_| operation.is_some()).map(|from| self.former_names(&from.member));
         let fenced = durable.members.remove(&head.member).is_some_and(|memory| memory.fence.is_some());
         if fenced {
             // It took over with a fence on; the names it waited for were those of another role.
@@ -82,6 +83,16 @@ impl Core {
         }
         if let Some(names) = durable.quorum.take().and_then(|quorum| SyncNames::parse(&quorum.text)) {
             durable.sync_wish = Some(SyncWish { any: names.any, quorum: names.quorum });
+        } else if let Some(former) = former.filter(|text| !text.trim().is_empty()) {
+            // Everybody, or somebody who is no member: the candidate waits for nobody at first.
+            let wish = SyncNames::parse(&former);
+            durable.sync_wish = wish.map(|names| SyncWish { any: names.any, quorum: names.quorum });
+            let detail = format!(
+                "synchronous_standby_names was `{former}`, which does not list members alone: it is empty \
+                 on {} and then lists the members that stream from it",
+                head.member
+            );
+            out.push(Effect::Tell(Happening::Trouble { detail }));
         }
         if let Some(operation) = &operation {
             if operation.kind == OperationKind::Failover {
@@ -105,6 +116,14 @@ impl Core {
         durable.lineage.drain(..excess);
         durable.head = Some(head);
         self.stage(durable, vec![Self::entry(epoch, step, text, wall)], After::Routed, out);
+    }
+
+    /// What its commits waited for, before any fence.
+    fn former_names(&self, member: &Name) -> String {
+        let fence = self.durable.members.get(member).and_then(|memory| memory.fence.as_ref());
+        let seen = self.watches.get(member).and_then(Watch::last_facts);
+        let seen = seen.filter(|facts| facts.fence().is_none()).map(|facts| facts.sync_names.clone());
+        fence.map(|fence| fence.sync_names.clone()).or(seen).unwrap_or_default()
     }
 
     fn last_failover(&self, head: &Head, operation: &Operation, wall: Timestamp) -> LastFailover {
