@@ -74,26 +74,15 @@ impl Core {
         if let Some(from) = &from {
             durable.members.entry(from.member.clone()).or_default().superseded = Some(epoch);
         }
-        let former = from.as_ref().filter(|_| operation.is_some()).map(|from| self.former_names(&from.member));
+        let former =
+            from.as_ref().filter(|_| operation.is_some()).map(|from| self.former_names(&from.member));
         let fenced = durable.members.remove(&head.member).is_some_and(|memory| memory.fence.is_some());
         if fenced {
             // It took over with a fence on; the names it waited for were those of another role.
             let fence = Some(FenceMemory { epoch, sync_names: String::new() });
             durable.members.insert(head.member.clone(), MemberMemory { fence, ..MemberMemory::default() });
         }
-        if let Some(names) = durable.quorum.take().and_then(|quorum| SyncNames::parse(&quorum.text)) {
-            durable.sync_wish = Some(SyncWish { any: names.any, quorum: names.quorum });
-        } else if let Some(former) = former.filter(|text| !text.trim().is_empty()) {
-            // Everybody, or somebody who is no member: the candidate waits for nobody at first.
-            let wish = SyncNames::parse(&former);
-            durable.sync_wish = wish.map(|names| SyncWish { any: names.any, quorum: names.quorum });
-            let detail = format!(
-                "synchronous_standby_names was `{former}`, which does not list members alone: it is empty \
-                 on {} and then lists the members that stream from it",
-                head.member
-            );
-            out.push(Effect::Tell(Happening::Trouble { detail }));
-        }
+        remember_sync(&mut durable, former, &head.member, out);
         if let Some(operation) = &operation {
             if operation.kind == OperationKind::Failover {
                 durable.failovers.push(wall);
@@ -240,6 +229,24 @@ impl Core {
     pub(super) fn is_quiet(&self, now: Monotonic) -> bool {
         matches!(self.verdict(now), Verdict::Healthy | Verdict::NotWritable(_))
     }
+}
+
+/// What synchronous replication is to be built up to again; `former` is the setting of the old head.
+fn remember_sync(durable: &mut Durable, former: Option<String>, head: &Name, out: &mut Vec<Effect>) {
+    let wish =
+        |text: &str| SyncNames::parse(text).map(|names| SyncWish { any: names.any, quorum: names.quorum });
+    if let Some(quorum) = durable.quorum.take() {
+        durable.sync_wish = wish(&quorum.text).or(durable.sync_wish.take());
+        return;
+    }
+    let Some(former) = former.filter(|text| !text.trim().is_empty()) else { return };
+    // Everybody, or somebody who is no member: the candidate waits for nobody at first.
+    durable.sync_wish = wish(&former).or(durable.sync_wish.take());
+    let detail = format!(
+        "synchronous_standby_names was `{former}`, which does not list members alone: it is empty on \
+         {head} and then lists the members that stream from it"
+    );
+    out.push(Effect::Tell(Happening::Trouble { detail }));
 }
 
 /// The new timeline must leave the old one where the candidate was, and not before what it had
