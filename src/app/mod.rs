@@ -11,6 +11,7 @@
 //! depends on what would then be everywhere instead of here.
 
 mod bind;
+mod budget;
 mod directory;
 mod log_file;
 mod logging;
@@ -54,6 +55,7 @@ use crate::engine::task_keeper::{self, TaskKeeper};
 use crate::http::{BuildInfo, Front, Listener, Services, serve};
 use crate::model::event::EventType;
 use crate::model::host::HostView;
+use crate::model::memory::MemoryView;
 use crate::model::target::TargetStatus;
 use crate::runtime::breakers::Breakers;
 use crate::runtime::bus::Bus;
@@ -112,6 +114,7 @@ struct Agent {
     restart: watch::Sender<bool>,
     host: watch::Sender<Arc<HostView>>,
     targets: watch::Sender<Arc<Vec<TargetStatus>>>,
+    memory: watch::Sender<Arc<MemoryView>>,
     opening: watch::Sender<f64>,
     directory: Directory,
     environment: Arc<BTreeMap<String, Secret>>,
@@ -181,6 +184,7 @@ impl Agent {
             restart: watch::Sender::new(false),
             host: watch::Sender::new(Arc::default()),
             targets: watch::Sender::new(Arc::default()),
+            memory: watch::Sender::new(Arc::default()),
             opening: watch::Sender::new(0.0),
             environment: Arc::new(environment),
             clock,
@@ -188,10 +192,12 @@ impl Agent {
             directory,
         };
         logging::follow(&agent.supervisor, agent.settings.subscribe(), level);
-        agent.listen(&config, bound, tls).await?;
+        let front = Front::new(agent.services());
+        agent.listen(&config, bound, tls, front.clone()).await?;
         let running = async {
             agent.open_store(&config).await?;
             agent.watch();
+            agent.spare_memory(&front);
             agent.announce_ready().await;
             Err(AppError::Failed(agent.supervisor.fatal().await))
         };
@@ -207,8 +213,13 @@ impl Agent {
     }
 
     /// Serves every listener; from here on `/livez` answers.
-    async fn listen(&self, config: &Config, bound: Bound, tls: Option<ServerTls>) -> Result<(), AppError> {
-        let front = Front::new(self.services());
+    async fn listen(
+        &self,
+        config: &Config,
+        bound: Bound,
+        tls: Option<ServerTls>,
+        front: Front,
+    ) -> Result<(), AppError> {
         let mut addresses = Vec::new();
         let scheme = if tls.is_some() { "https" } else { "http" };
         for (address, listener) in bound.listen {
@@ -268,6 +279,7 @@ impl Agent {
             supervisor: self.supervisor.clone(),
             host: self.host.subscribe(),
             targets: self.targets.subscribe(),
+            memory: self.memory.subscribe(),
             probe: Arc::new(move |name| {
                 let on = settings.config().collect.enabled;
                 let prober = prober.get().cloned();

@@ -49,6 +49,7 @@ pub fn check(config: &Config, environment: &Environment) -> Vec<Finding> {
     config.quiet_hours.check(&config.collect.rootfs, &mut checker);
     config.backup.check(config, &mut checker);
     config.cache.check(&mut checker);
+    config.memory.check(&mut checker);
     config.log.check(&mut checker);
     config.services.check(&mut checker);
     checker.findings

@@ -27,7 +27,7 @@ const OTHERS: [&str; 6] = [
     "HOLDFAST_WEB",
 ];
 /// Plain names that other programs of the same families use.
-const PLAIN: [(&str, &str); 9] = [
+const PLAIN: [(&str, &str); 10] = [
     ("ADMIN_API_KEY", "auth.admin_key"),
     ("ADMIN_ENABLED", "admin.enabled"),
     ("ALERTING_ENABLED", "alerting.enabled"),
@@ -36,6 +36,7 @@ const PLAIN: [(&str, &str); 9] = [
     ("MONITORING_AUTO_START", "collect.enabled"),
     ("ENABLE_METRICS", "metrics.enabled"),
     ("METRICS_PORT", "metrics.listen"),
+    ("PERFORMANCE_OPTIMIZATION", "memory.budget"),
     ("SLACK_WEBHOOK_URL", "channel.slack[slack].url"),
 ];
 

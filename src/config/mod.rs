@@ -24,6 +24,7 @@ pub mod http;
 pub mod listed;
 pub mod load;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod origin;
 pub mod overlay;
@@ -74,6 +75,7 @@ pub struct Config {
     pub metrics: metrics::Metrics,
     pub admin: admin::Admin,
     pub cache: cache::Cache,
+    pub memory: memory::Memory,
     pub services: services::Services,
 }
 
@@ -100,6 +102,7 @@ impl Default for Config {
             metrics: metrics::Metrics::default(),
             admin: admin::Admin::default(),
             cache: cache::Cache::default(),
+            memory: memory::Memory::default(),
             services: services::Services::default(),
         }
     }

@@ -9,6 +9,7 @@ pub mod breaker_keeper;
 pub mod failover;
 pub mod flusher;
 pub mod last_values;
+pub mod memory_keeper;
 pub mod operations;
 pub mod performance;
 pub mod prober;

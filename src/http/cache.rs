@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::base::time::{Monotonic, Timestamp};
 use crate::config::cache::Cache as Settings;
+use crate::model::memory::Pressure;
 
 /// All answers together, bytes of texts and keys.
 const MOST_BYTES: usize = 4 << 20;
@@ -37,6 +38,8 @@ struct Entry {
 struct Inner {
     entries: HashMap<String, Entry>,
     bytes: usize,
+    /// Bytes of [`MOST_BYTES`] that may not be used, because memory is short.
+    given_up: usize,
     uses: u64,
     hits: u64,
     misses: u64,
@@ -55,6 +58,7 @@ pub struct CacheStats {
     pub ttl_seconds: f64,
     pub entries: usize,
     pub bytes: usize,
+    /// Less while memory is short.
     pub max_bytes: usize,
     pub hits: u64,
     pub misses: u64,
@@ -117,22 +121,39 @@ impl AnswerCache {
     ) {
         let Some(lasts) = asked.lasts(now.1, settings) else { return };
         let size = key.len() + query.len() + answer.len();
-        if size > LARGEST {
-            return;
-        }
         let mut inner = self.lock();
         inner.remove(&key);
         inner.expire(now.0);
-        while inner.entries.len() >= MOST_ENTRIES || inner.bytes + size > MOST_BYTES {
-            let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            inner.remove(&oldest);
-            inner.evictions += 1;
+        // One that is large is not worth all others.
+        if size > LARGEST.min(inner.most() / 4) {
+            return;
         }
+        inner.make_room(size);
         inner.uses += 1;
         let (used, until) = (inner.uses, Monotonic(now.0.0 + lasts));
         inner.bytes += size;
         inner.entries.insert(key, Entry { query, answer: answer.clone(), until, used });
+    }
+
+    /// Keeps no more than is right under `pressure`.
+    pub fn fit(&self, pressure: Pressure) {
+        let mut inner = self.lock();
+        inner.given_up = match pressure {
+            Pressure::None => 0,
+            Pressure::Low => MOST_BYTES / 2,
+            Pressure::High => MOST_BYTES / 8 * 7,
+            Pressure::Critical => MOST_BYTES,
+        };
+        if inner.bytes > inner.most() {
+            inner.make_room(0);
+            // The table itself, too.
+            inner.entries.shrink_to_fit();
+        }
+    }
+
+    /// What the answers take now.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     /// Drops the answers to queries that `pattern` matches; how many there were.
@@ -153,7 +174,7 @@ impl AnswerCache {
             ttl_seconds: settings.ttl.0.as_secs_f64(),
             entries: inner.entries.len(),
             bytes: inner.bytes,
-            max_bytes: MOST_BYTES,
+            max_bytes: inner.most(),
             hits: inner.hits,
             misses: inner.misses,
             hit_rate: (asked > 0).then(|| inner.hits as f64 / asked as f64),
@@ -168,6 +189,20 @@ impl AnswerCache {
 }
 
 impl Inner {
+    fn most(&self) -> usize {
+        MOST_BYTES - self.given_up
+    }
+
+    /// Drops what was used longest ago until one more of `size` bytes fits.
+    fn make_room(&mut self, size: usize) {
+        while self.entries.len() >= MOST_ENTRIES || self.bytes + size > self.most() {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.remove(&oldest);
+            self.evictions += 1;
+        }
+    }
+
     fn remove(&mut self, key: &str) {
         if let Some(entry) = self.entries.remove(key) {
             self.bytes -= key.len() + entry.query.len() + entry.answer.len();
@@ -271,6 +306,27 @@ mod tests {
             put(&cache, &number.to_string(), 1, 0);
         }
         assert_eq!(cache.stats(at(0).0, &Settings::default()).entries, MOST_ENTRIES);
+    }
+
+    #[test]
+    fn under_pressure_less_is_kept_and_afterwards_as_much_as_before() {
+        let cache = AnswerCache::default();
+        let most = |cache: &AnswerCache| cache.stats(at(0).0, &Settings::default()).max_bytes;
+        for number in 0..15 {
+            put(&cache, &format!("q{number}"), MOST_BYTES / 16, 0);
+        }
+        for pressure in Pressure::ALL {
+            cache.fit(pressure);
+            assert!(cache.bytes() <= most(&cache), "{pressure:?}: {}", cache.bytes());
+        }
+        assert_eq!((cache.bytes(), most(&cache)), (0, 0));
+        put(&cache, "small", 1, 0);
+        assert!(!has(&cache, "small", 0));
+        cache.fit(Pressure::Low);
+        put(&cache, "small", 1, 0);
+        assert!(has(&cache, "small", 0) && most(&cache) == MOST_BYTES / 2);
+        cache.fit(Pressure::None);
+        assert!(has(&cache, "small", 0) && most(&cache) == MOST_BYTES);
     }
 
     #[test]

@@ -32,9 +32,14 @@ use super::rate::Quota;
 use super::state::{App, AppState, Services};
 use crate::base::secret::MASK;
 use crate::base::time::Monotonic;
+use crate::engine::memory_keeper::Shrinks;
+use crate::runtime::cpu::{CpuMeter, Metered};
+use crate::runtime::supervisor::UNLISTED;
 
 /// Says which request it was, in the answer, in the log and in errors.
 const REQUEST_ID: &str = "x-request-id";
+/// So many parts of a path tell requests apart in a profile.
+const PROFILED_DEPTH: usize = 4;
 /// Longer ids of clients are not taken up.
 const LONGEST_ID: usize = 64;
 
@@ -63,6 +68,11 @@ impl Front {
         &self.app
     }
 
+    /// What is held in memory and can be given back.
+    pub fn caches(&self) -> Vec<Arc<dyn Shrinks>> {
+        super::spare::caches(&self.app)
+    }
+
     /// Answers one request. Never fails and never panics.
     pub async fn answer(&self, peer: Peer, mut request: Request<Body>) -> Response {
         let clock = &self.app.services.clock;
@@ -82,7 +92,13 @@ impl Front {
             Ok(Some(response)) => response,
             Ok(None) => {
                 request.extensions_mut().insert(peer);
-                self.route(request, instance).instrument(span.clone()).await
+                let answering = self.route(request, instance).instrument(span.clone());
+                match self.part(&method, instance) {
+                    Some((meter, part)) => {
+                        Metered::new(answering, meter, Arc::from(UNLISTED), Some(part)).await
+                    }
+                    None => answering.await,
+                }
             }
         };
         if response.status().is_client_error() || response.status().is_server_error() {
@@ -100,6 +116,14 @@ impl Front {
         let failed = response.status().is_server_error();
         self.app.counters.record(Monotonic(ended.since(self.app.started)), ended.since(started), failed);
         response
+    }
+
+    /// What a request is called in a profile; `None` while none is taken.
+    fn part(&self, method: &Method, instance: &str) -> Option<(CpuMeter, String)> {
+        let meter = self.app.services.supervisor.meter();
+        // Names and ids stand behind the first few parts of a path.
+        let end = instance.match_indices('/').nth(PROFILED_DEPTH).map_or(instance.len(), |(at, _)| at);
+        meter.is_on().then(|| (meter, format!("{method} {}", &instance[..end])))
     }
 
     /// What is left to the client, where it is counted.

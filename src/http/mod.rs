@@ -31,6 +31,7 @@ pub mod registry;
 pub mod routes;
 pub mod section;
 pub mod serve;
+pub mod spare;
 pub mod state;
 pub mod write_deadline;
 

@@ -25,6 +25,7 @@ use crate::engine::reports::ReportKeeper;
 use crate::engine::settings::Settings;
 use crate::engine::task_keeper::TaskKeeper;
 use crate::model::host::HostView;
+use crate::model::memory::MemoryView;
 use crate::model::probe::ProbeRecord;
 use crate::model::target::TargetStatus;
 use crate::runtime::bus::Bus;
@@ -68,6 +69,7 @@ pub struct Services {
     pub supervisor: Supervisor,
     pub host: watch::Receiver<Arc<HostView>>,
     pub targets: watch::Receiver<Arc<Vec<TargetStatus>>>,
+    pub memory: watch::Receiver<Arc<MemoryView>>,
     pub probe: ProbeNow,
     pub failovers: Failovers,
     /// Empty while the store opens.
@@ -229,6 +231,11 @@ impl App {
 
     pub fn targets(&self) -> Arc<Vec<TargetStatus>> {
         self.services.targets.borrow().clone()
+    }
+
+    /// The memory budget as of the last look.
+    pub fn memory(&self) -> Arc<MemoryView> {
+        self.services.memory.borrow().clone()
     }
 
     /// Time since the agent started, as its counters count it.

@@ -88,6 +88,9 @@ pub struct CollectorStatus {
     /// Of all its runs.
     #[serde(skip)]
     pub durations: Durations,
+    /// Processor time of all its runs.
+    #[serde(skip)]
+    pub cpu: std::time::Duration,
 }
 
 /// Everything the sampler last saw, shared as one value.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::breaker::BreakerState;
+use super::connections::Connections;
 use super::probe::{OutcomeClass, ProbeRecord};
 use crate::base::time::Timestamp;
 
@@ -32,6 +33,9 @@ pub struct TargetStatus {
     pub p50_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<f64>,
+    /// Of kinds that keep some; absent before the first probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<ProbeRecord>,
 }

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::cpu::{CpuMeter, Metered};
 use super::timed::{Polls, Timed};
 use crate::base::backoff::Backoff;
 use crate::base::time::{Clock, Monotonic};
@@ -67,6 +68,9 @@ const STEADY: Duration = Duration::from_secs(60);
 /// Threads of [`Supervisor::thread`] read small files; 2 MiB would be address space for nothing.
 const THREAD_STACK: usize = 512 << 10;
 
+/// What the tasks that are not listed are called together: nearly all are connections.
+pub const UNLISTED: &str = "connections";
+
 /// Why a task ended. Any error converts into it.
 pub type TaskResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -91,6 +95,7 @@ struct Inner {
     trackers: BTreeMap<Phase, TaskTracker>,
     workers: Mutex<BTreeMap<u64, Worker>>,
     fatal: watch::Sender<Option<String>>,
+    meter: CpuMeter,
     next: std::sync::atomic::AtomicU64,
 }
 
@@ -108,6 +113,7 @@ impl Supervisor {
             trackers: PHASES.into_iter().map(|phase| (phase, TaskTracker::new())).collect(),
             workers: Mutex::default(),
             fatal: watch::Sender::new(None),
+            meter: CpuMeter::default(),
             next: std::sync::atomic::AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -134,6 +140,7 @@ impl Supervisor {
     where
         T: Future<Output = ()> + Send + 'static,
     {
+        let task = Metered::new(task, self.meter(), Arc::from(UNLISTED), None);
         self.start(phase, async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!("a connection task panicked");
@@ -178,6 +185,11 @@ impl Supervisor {
         let (answer, answered) = tokio::sync::oneshot::channel();
         Self::thread(name, move || drop(answer.send(work())))?;
         Ok(answered.await.ok())
+    }
+
+    /// Measures the processor time of tasks while somebody looks.
+    pub fn meter(&self) -> CpuMeter {
+        self.inner.meter.clone()
     }
 
     /// Cancelled when `phase` stops.
@@ -265,7 +277,8 @@ impl Supervisor {
         let mut attempt = 0;
         loop {
             let started = self.inner.clock.monotonic();
-            let timed = Timed::new(make(stop.clone()), self.inner.clock.clone(), polls.clone());
+            let metered = Metered::new(make(stop.clone()), self.meter(), Arc::from(name), None);
+            let timed = Timed::new(metered, self.inner.clock.clone(), polls.clone());
             let ended = AssertUnwindSafe(timed).catch_unwind().await;
             let error = match ended {
                 Ok(Ok(())) => return self.forget(id),

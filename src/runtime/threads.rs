@@ -1,7 +1,7 @@
 //! The threads of this process and the processor time each has had.
 //!
-//! Read from `/proc/self/task`: the kernel counts in hundredths of a second, so a look at
-//! less than a second says little.
+//! Read from `/proc/self/task`. Kernels with scheduler statistics tell nanoseconds; others
+//! count in hundredths of a second, so there a look at less than a second says little.
 
 use std::path::Path;
 
@@ -29,7 +29,11 @@ pub fn all() -> Vec<Thread> {
 fn read(path: &Path) -> Option<Thread> {
     let id = path.file_name()?.to_str()?.parse().ok()?;
     // One that ended meanwhile has no file any more.
-    parse(id, &std::fs::read_to_string(path.join("stat")).ok()?)
+    let thread = parse(id, &std::fs::read_to_string(path.join("stat")).ok()?)?;
+    let precise = std::fs::read_to_string(path.join("schedstat")).ok();
+    let precise =
+        precise.and_then(|text| text.split(' ').next()?.parse::<u64>().ok()).filter(|nanos| *nanos > 0);
+    Some(Thread { cpu_seconds: precise.map_or(thread.cpu_seconds, |nanos| nanos as f64 / 1e9), ..thread })
 }
 
 /// The name stands in brackets and may hold any of them.

@@ -64,6 +64,7 @@ pub use api::{
 };
 
 pub use beside::{Beside, newer};
+pub use open::KEPT_FRAMES;
 pub use source::StoreSource;
 pub use upkeep::{Cleaned, Compacted, StoreFile};
 
@@ -439,6 +440,17 @@ impl Store {
     }
 
     /// Figures; cheap.
+    /// Holds from now on no more than `keep` frames of each stream that the file has, too:
+    /// [`KEPT_FRAMES`], or less while memory is short. What is not in the file stays.
+    pub fn keep_frames(&self, keep: usize) {
+        lock(&self.inner.shared.front).head.keep_frames(keep);
+    }
+
+    /// Samples in memory, bytes.
+    pub fn held_bytes(&self) -> u64 {
+        lock(&self.inner.shared.front).head.stats().bytes as u64
+    }
+
     pub fn stats(&self) -> StoreStats {
         let shared = &self.inner.shared;
         let (head, tail_bytes) = {

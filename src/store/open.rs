@@ -44,8 +44,8 @@ use crate::base::time::{Clock, Timestamp};
 const SMALLEST_CAP: u64 = 4 << 20;
 /// Event numbers taken ahead; an unclean stop skips at most so many.
 pub const EVENT_RESERVE: u64 = 1_000_000;
-/// Values of each series that memory holds at least.
-const KEEP: usize = 1000;
+/// Values of each series that memory holds at least, unless memory is short.
+pub const KEPT_FRAMES: usize = 1000;
 /// Bytes of samples in memory before the oldest are shed: an hour of 5,000 series,
 /// half a day of 500.
 pub const HEAD_BYTES: usize = 32 << 20;
@@ -270,7 +270,7 @@ fn load(db: &Database, options: &StoreOptions, head_bytes: usize) -> Result<Load
     let tx = db.begin_read()?;
     let Rows { cached, mut ledger, next_audit } = load_rows(&tx)?;
     let mut probes = ProbeMemory::default();
-    let bounds = HeadOptions { max_series: options.max_series, keep: KEEP, max_bytes: head_bytes };
+    let bounds = HeadOptions { max_series: options.max_series, keep: KEPT_FRAMES, max_bytes: head_bytes };
     let (head, next_block) = load_ring(&tx, bounds, &mut ledger, &mut probes)?;
     Ok(Loaded { head, cached, probes, ledger, next_block, next_audit })
 }

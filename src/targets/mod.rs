@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::config::listed::fingerprint;
 use crate::config::target::breaker::Breaker;
 use crate::config::target::{Common, Section};
+use crate::model::connections::Connections;
 use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
 use crate::runtime::supervisor::Supervisor;
@@ -67,6 +68,10 @@ pub trait Target: Send {
     /// Probes once within the target's total deadline. Never fails: what went
     /// wrong is in the record.
     fn probe(&mut self, depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>>;
+    /// The connections it keeps between two probes, where it keeps any.
+    fn connections(&self) -> Option<Connections> {
+        None
+    }
 }
 
 /// What targets need besides their own section.

@@ -1,9 +1,12 @@
 //! The gateway family and administration: a real agent over a real PostgreSQL server.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::{Value, json};
 
 use super::family_facility::database;
 use super::support::agent::{Agent, Answer};
+use super::support::free_port;
 
 fn agent(folder: &tempfile::TempDir, section: &str) -> Agent {
     let agent = Agent::start(&folder.path().join("data"), section);
@@ -78,6 +81,40 @@ fn an_administrator_sees_everything_and_nobody_else_does() {
     assert_eq!(named("sampler")["status"], "healthy");
     dashboard(&agent);
     profile(&agent);
+    pool(&agent);
+}
+
+fn pool(agent: &Agent) {
+    let stats = agent.get_as_admin("/admin/database/stats").json();
+    let pool = &stats["postgres"][0]["pool"];
+    assert_eq!((&pool["kept"], &pool["failed"], &pool["last_error"]), (&json!(1), &json!(0), &json!(null)));
+    assert!(pool["opened"].as_u64() > Some(0) && pool["kept_since"].is_string(), "{pool}");
+    assert!(pool["opening_last_ms"].as_f64() <= pool["opening_longest_ms"].as_f64(), "{pool}");
+    for (name, least) in [
+        ("holdfast_postgres_connections_kept", 1.0),
+        ("holdfast_postgres_connections_opened_total", 1.0),
+        ("holdfast_postgres_connections_failed_total", 0.0),
+        ("holdfast_postgres_connection_age_seconds", 0.0),
+    ] {
+        let (_, value) = agent.latest(name).unwrap_or_else(|| panic!("no {name}"));
+        assert!(value >= least, "{name} {value}");
+    }
+}
+
+#[test]
+fn connections_that_do_not_open_are_counted_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let section = format!(
+        "[[target.postgres]]\nname = \"gone\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"nobody\"\ninterval = \"1s\"\n",
+        free_port()
+    );
+    let agent = Agent::start(&folder.path().join("data"), &section);
+    agent.wait("/api/v1/targets/gone", |target| target["connections"]["failed"].as_u64() > Some(1));
+    let stats = agent.get_as_admin("/admin/database/stats").json();
+    let pool = &stats["postgres"][0]["pool"];
+    assert_eq!((&pool["kept"], &pool["opened"], &pool["kept_since"]), (&json!(0), &json!(0), &json!(null)));
+    assert_eq!(pool["last_error"]["code"], "refused", "{pool}");
+    assert!(pool["last_error"]["detail"].as_str().unwrap().contains("127.0.0.1"), "{pool}");
 }
 
 fn dashboard(agent: &Agent) {
@@ -112,6 +149,80 @@ fn profile(agent: &Agent) {
     assert_eq!(timed["seconds"], 1);
     assert!(timed["collectors"][0]["runs"]["count"].as_u64() < Some(5), "{timed}");
     assert_eq!(agent.get_as_admin("/admin/performance/profile?seconds=61").status, 400);
+    let stacks = timed["cpu"].as_array().unwrap();
+    assert!(stacks.iter().any(|one| one["stack"].as_str().unwrap().contains(";sampler")), "{timed}");
+    assert!(stacks.iter().any(|one| one["stack"].as_str().unwrap().contains("collectors;")), "{timed}");
+    let sum: f64 = stacks.iter().map(|one| one["cpu_seconds"].as_f64().unwrap()).sum();
+    let threads = timed["threads"].as_array().unwrap();
+    let spent: f64 = threads.iter().map(|one| one["cpu_seconds"].as_f64().unwrap()).sum();
+    assert!(sum > 0.0 && (sum - spent).abs() < 0.05 + spent / 2.0, "{sum} of {spent}");
+    assert!(timed["runtime"]["threads"][0]["parks"].as_u64() > Some(0), "{timed}");
+}
+
+#[test]
+fn a_flame_graph_shows_who_asked_and_a_client_that_goes_ends_its_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start(&folder.path().join("data"), "");
+    let path = "/admin/performance/profile?format=svg&seconds=";
+    let ask = |seconds: u32| {
+        let mut stream = std::net::TcpStream::connect(agent.address).unwrap();
+        let head = format!("GET {path}{seconds} HTTP/1.1\r\nHost: {}\r\n", agent.address);
+        write!(stream, "{head}Authorization: Bearer {}\r\nConnection: close\r\n\r\n", agent.token()).unwrap();
+        stream
+    };
+    let is_busy = || agent.post("/admin/performance/profile?seconds=1", "application/json", "").status == 503;
+    // The first would take a minute; its client does not wait.
+    let mut first = ask(60);
+    while !is_busy() {
+        first = ask(60);
+    }
+    drop(first);
+    assert!((0..100_000).any(|_| !is_busy()), "the profile goes on for nobody");
+
+    let mut second = ask(2);
+    for _ in 0..300 {
+        assert_eq!(agent.get("/api/v1/system").status, 200);
+    }
+    let mut answer = String::new();
+    second.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: image/svg+xml"), "{head}");
+    assert!(body.contains("<title>connections: ") && body.contains("<title>GET /api/v1/system: "), "{body}");
+    assert!(body.contains("not sampled") && body.trim_end().ends_with("</svg>"), "{body}");
+    assert_eq!(agent.call("GET", &format!("{path}1"), &[], "").unwrap().status, 401);
+}
+
+#[test]
+fn an_agent_over_its_memory_gives_back_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::start(&folder.path().join("data"), "[memory]\nlimit = \"8MiB\"\n");
+    let health = agent.wait("/api/v1/health", |health| health.to_string().contains("nothing is cached"));
+    let part = health["components"].as_array().unwrap().iter().find(|part| part["name"] == "memory").unwrap();
+    assert!(
+        part["status"] == "degraded" && part["message"].as_str().unwrap().contains("of 8.0 MiB"),
+        "{part}"
+    );
+    let stats = agent.get("/monitoring/stats").json();
+    let memory = &stats["memory"];
+    assert_eq!((&memory["pressure"], &memory["limits"][0]["scope"]), (&json!("critical"), &json!("process")));
+    assert!(memory["resident_bytes"].as_u64() > Some(8 << 20), "{memory}");
+    assert_eq!((&stats["cache"]["max_bytes"], &stats["cache"]["entries"]), (&json!(0), &json!(0)));
+    assert_eq!(agent.latest("holdfast_memory_pressure").unwrap().1, 3.0);
+    // Queries are still answered, one after the other.
+    assert!(agent.latest("node_load1").is_some());
+    let summary = agent.get_as_admin("/admin/dashboard/summary").json();
+    assert_eq!(summary["memory"]["pressure"], "critical", "{summary}");
+
+    // Switched off while it runs, everything is as it was.
+    let headers = [
+        &*format!("Authorization: Bearer {}", agent.token()),
+        "If-Match: *",
+        "Content-Type: application/json",
+    ];
+    let patch = agent.call("PATCH", "/api/v1/config", &headers, "{\"memory\": {\"budget\": false}}").unwrap();
+    assert_eq!(patch.status, 200, "{patch:?}");
+    let stats = agent.wait("/monitoring/stats", |stats| stats["memory"]["pressure"] == "none");
+    assert_eq!((&stats["memory"]["enabled"], &stats["cache"]["max_bytes"]), (&json!(false), &json!(4 << 20)));
 }
 
 #[test]

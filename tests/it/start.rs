@@ -176,7 +176,10 @@ fn a_hangup_reads_the_file_again_and_a_broken_one_is_told_everywhere() {
     let healthy = agent.get("/api/v1/health").json();
     assert!(!healthy["components"].to_string().contains("configuration"), "{healthy}");
     let audit = agent.get_as_admin("/api/v1/audit?limit=50").body;
-    assert!(audit.contains("config.reload") && audit.contains("cache.ttl: \\\"7s\\\" -> \\\"9s\\\""), "{audit}");
+    assert!(
+        audit.contains("config.reload") && audit.contains("cache.ttl: \\\"7s\\\" -> \\\"9s\\\""),
+        "{audit}"
+    );
     assert_eq!(agent.stop(), Some(0));
     let log = std::fs::read_to_string(data_dir.join("logs/all.log")).unwrap();
     assert!(log.contains("the configuration stays as it was") && log.contains("collect.interval"), "{log}");

@@ -12,6 +12,7 @@ use super::history::History;
 use super::{Keeper, ProbeNowError, breaker_series};
 use crate::base::time::{Clock, Timestamp};
 use crate::logic::breaker::Settings;
+use crate::model::connections::Connections;
 use crate::model::event::EventType;
 use crate::model::frame::Frame;
 use crate::model::probe::ProbeRecord;
@@ -158,6 +159,16 @@ impl Board {
         self.keeper.state(&format!("{}/{name}", started.plan.kind), at, &frame);
     }
 
+    /// Takes the connections that the target of the worker `started` keeps, unless it was
+    /// replaced meanwhile; shown with the result of the probe.
+    pub fn keep_connections(&self, started: &Started, connections: Option<Connections>) {
+        let mut slots = self.lock();
+        let slot = slots.by_name.get_mut(started.plan.name.as_str());
+        if let Some(slot) = slot.filter(|slot| slot.number == started.number) {
+            slot.status.connections = connections;
+        }
+    }
+
     /// Takes the result of the worker `started`, unless it was replaced meanwhile.
     pub fn finish(&self, started: &Started, at: Timestamp, probed: &Probed) {
         let mut slots = self.lock();
@@ -230,6 +241,7 @@ fn new_slot(plan: &Plan, number: u64, breaker: Arc<Breaker>, former: Option<Slot
         error_share: 0.0,
         p50_ms: None,
         p95_ms: None,
+        connections: None,
         last: None,
     };
     let same = |former: &Slot| former.status.kind == status.kind && former.status.address == status.address;

@@ -107,6 +107,7 @@ async fn probe(
     let slow_call = started.plan.breaker.slow_call.0;
     breaker_series::write_slow(&probed.record, slow_call, &mut probed.frame);
     breaker_series::write(&started.breaker.view(), started.plan.kind, &started.plan.name, &mut probed.frame);
+    board.keep_connections(started, target.connections());
     board.finish(started, at, &probed);
     for request in waiting {
         // Whoever asked may have given up.

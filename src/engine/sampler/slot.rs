@@ -7,6 +7,7 @@ use crate::collectors::{CollectError, Collector, Tick};
 use crate::model::durations::Durations;
 use crate::model::frame::Frame;
 use crate::model::host::{CollectorStatus, TopProcesses};
+use crate::runtime::cpu::thread_time;
 
 /// How long a thread may take to begin with the first collector.
 pub const STARTING: Duration = Duration::from_secs(1);
@@ -17,15 +18,17 @@ pub struct Job {
     tick: Tick,
     frame: Frame,
     took: Duration,
+    cpu: Duration,
 }
 
 impl Job {
     /// Runs the collector; on the crew's thread.
     pub fn run(&mut self, clock: &dyn Clock) -> Result<(), CollectError> {
-        let started = clock.monotonic();
+        let (started, cpu) = (clock.monotonic(), thread_time());
         self.frame.clear();
         let result = self.collector.collect(self.tick, &mut self.frame);
         self.took = clock.monotonic().since(started);
+        self.cpu = thread_time().saturating_sub(cpu);
         result
     }
 }
@@ -63,6 +66,7 @@ pub struct Slot {
     error: Option<String>,
     took: Duration,
     durations: Durations,
+    cpu: Duration,
     samples: usize,
     last_run: Option<Monotonic>,
     last_success: Option<(Timestamp, Monotonic)>,
@@ -79,12 +83,14 @@ impl Slot {
                 tick: Tick { at: Timestamp(0), monotonic: Monotonic::default() },
                 frame: Frame::new(),
                 took: Duration::ZERO,
+                cpu: Duration::ZERO,
             }),
             enabled: true,
             state: State::Pending,
             error: None,
             took: Duration::ZERO,
             durations: Durations::default(),
+            cpu: Duration::ZERO,
             samples: 0,
             last_run: None,
             last_success: None,
@@ -115,6 +121,7 @@ impl Slot {
     pub fn finish(&mut self, job: Job, result: Option<Result<(), CollectError>>, now: Tick) {
         self.took = job.took;
         self.durations.add(job.took);
+        self.cpu += job.cpu;
         self.samples = 0;
         let (state, error) = match result {
             Some(Ok(())) => {
@@ -195,6 +202,7 @@ impl Slot {
             last_success: self.last_success.map(|(at, _)| at),
             samples: self.samples,
             durations: self.durations,
+            cpu: self.cpu,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::logic::tasks::Filter;
 use crate::model::alert_view::{AlertView, MutedBy};
 use crate::model::health::Health;
 use crate::model::host::HostSummary;
+use crate::model::memory::MemoryView;
 use crate::model::query::LOOKBACK;
 use crate::model::series::labels_of;
 use crate::model::task::TaskState;
@@ -152,6 +153,8 @@ struct DashboardSummary {
     /// By Postgres target.
     sessions: BTreeMap<String, Sessions>,
     cache: DashboardCaches,
+    /// What the agent may have of memory, and what it gives back.
+    memory: MemoryView,
     alerts: DashboardAlerts,
     /// How many targets are in which state.
     services: BTreeMap<&'static str, usize>,
@@ -175,6 +178,7 @@ async fn summary(_: Access<Admin>, State(app): State<AppState>) -> Result<Respon
         jobs: jobs(&app)?,
         sessions: latest.sessions,
         cache: DashboardCaches { own: cache_stats(&app), redis: latest.redis },
+        memory: MemoryView::clone(&app.memory()),
         alerts: alerts(&app).await?,
         services: counts(&app),
     };

@@ -16,6 +16,7 @@ use crate::http::registry::{Registry, routes};
 use crate::http::routes::store::{CleanupOrder, cleaned, figures};
 use crate::http::state::{App, AppState};
 use crate::model::breaker::BreakerState;
+use crate::model::connections::Connections;
 use crate::model::query::LOOKBACK;
 use crate::model::series::labels_of;
 use crate::store::{Cleaned, StoreFile};
@@ -56,6 +57,8 @@ struct DatabaseTarget {
     name: String,
     address: String,
     breaker: BreakerState,
+    /// Connections of this agent to it; null before the first probe.
+    pool: Option<Connections>,
     connections: ServerConnections,
     /// Bytes of each database; empty before the first statistics.
     sizes: BTreeMap<String, u64>,
@@ -91,6 +94,7 @@ fn postgres(app: &App) -> Result<Vec<DatabaseTarget>, Problem> {
                 name: target.name.clone(),
                 address: target.address.clone(),
                 breaker: target.breaker,
+                pool: target.connections.clone(),
                 connections: ServerConnections::default(),
                 sizes: BTreeMap::new(),
                 total_bytes: None,

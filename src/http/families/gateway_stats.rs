@@ -16,6 +16,7 @@ use crate::http::extract::ApiOptional;
 use crate::http::registry::{Registry, routes};
 use crate::http::state::{App, AppState};
 use crate::model::access::AuditEntry;
+use crate::model::memory::MemoryView;
 use crate::model::severity::Severity;
 use crate::model::worker::{WorkerState, WorkerStatus};
 use crate::store::{Change, StoreStats};
@@ -89,6 +90,7 @@ struct MonitoringStats {
     workers: WorkerStats,
     api: ApiFigures,
     cache: CacheStats,
+    memory: MemoryView,
 }
 
 /// The agent in figures: collecting, probes, alerting, store, workers, API, cache.
@@ -114,6 +116,7 @@ async fn stats(
         workers: workers(&app.services.supervisor.statuses()),
         api: app.counters.figures(app.running()),
         cache: cache_stats(&app),
+        memory: MemoryView::clone(&app.memory()),
     }))
 }
 

@@ -163,6 +163,7 @@ pub fn look(app: &App) -> Result<RollUp, Problem> {
         disk_usage_percent: host.summary.disk_usage_percent,
         disk_seen_at: (host.ticks > 0).then_some(Timestamp(host.summary.collected_at_ms)),
         refused: refused.as_deref(),
+        memory: &app.memory(),
         targets: &app.targets(),
         groups: &groups(app),
     }))
@@ -183,7 +184,8 @@ struct Full {
 }
 
 /// The whole and each part: `store`, `storage`, `database`, each target by its name, each
-/// failover group as `failover:<name>`, and `configuration` while the last reload is refused.
+/// failover group as `failover:<name>`, `configuration` while the last reload is refused,
+/// and `memory` while it is short.
 #[utoipa::path(
     get, path = "/api/v1/health", tag = "health",
     security(("token" = ["monitoring:read"]), ("key" = ["monitoring:read"])),

@@ -15,6 +15,7 @@ use crate::base::time::Timestamp;
 use crate::model::failover::group::State;
 use crate::model::failover::view::GroupView;
 use crate::model::health::{Component, Health};
+use crate::model::memory::{MemoryView, Pressure};
 use crate::model::probe::OutcomeClass;
 use crate::model::target::TargetStatus;
 
@@ -43,6 +44,7 @@ pub struct Facts<'a> {
     pub disk_seen_at: Option<Timestamp>,
     /// What was wrong at the last reload of the configuration; `None`: it is in force.
     pub refused: Option<&'a str>,
+    pub memory: &'a MemoryView,
     pub targets: &'a [TargetStatus],
     pub groups: &'a [GroupView],
 }
@@ -55,8 +57,8 @@ pub struct RollUp {
 }
 
 /// Looks at every part. Component names are those of the API: `store`, `storage`,
-/// `configuration` where it was refused, `database`, then each target by its name and each
-/// group as `failover:<name>`.
+/// `configuration` where it was refused, `memory` while it is short, `database`, then each
+/// target by its name and each group as `failover:<name>`.
 pub fn roll_up(facts: &Facts<'_>) -> RollUp {
     let mut targets: Vec<Component> =
         facts.targets.iter().map(|target| of_target(target, facts.now)).collect();
@@ -74,6 +76,7 @@ pub fn roll_up(facts: &Facts<'_>) -> RollUp {
 
     let mut components = vec![store, of_storage(facts)];
     components.extend(facts.refused.map(|why| of_refused(why, facts.now)));
+    components.extend(of_memory(facts.memory, facts.now));
     components.extend(of_kind(facts.targets, &targets, "postgres", "database"));
     // What is switched off says nothing about the whole.
     let off = |name: &str| facts.targets.iter().any(|target| target.name == name && !target.enabled);
@@ -121,6 +124,26 @@ fn of_refused(why: &str, now: Timestamp) -> Component {
     let message = format!("the last reload was refused, what was in force before it still is: {why}");
     let (status, checked_at) = (Health::Degraded, Some(now));
     Component { name: String::from("configuration"), status, message, latency_ms: None, checked_at }
+}
+
+/// Absent while there is enough. A little short is how a small limit is meant to be used.
+fn of_memory(memory: &MemoryView, now: Timestamp) -> Option<Component> {
+    let (status, kept) = match memory.pressure {
+        Pressure::None => return None,
+        Pressure::Low => (Health::Healthy, "caches are smaller"),
+        Pressure::High => (Health::Degraded, "caches are small, queries are answered one at a time"),
+        Pressure::Critical => (Health::Degraded, "nothing is cached, queries are answered one at a time"),
+    };
+    let why = match (memory.limits.first(), memory.waited_percent) {
+        (Some(used), _) if used.share() >= 0.5 => {
+            let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+            format!("{:.1} of {:.1} MiB are used", mib(used.used_bytes), mib(used.limit_bytes))
+        }
+        (_, Some(waited)) => format!("memory was waited for {waited:.0} % of the time"),
+        _ => String::from("memory was short"),
+    };
+    let (message, checked_at) = (format!("{why}; {kept}"), Some(now));
+    Some(Component { name: String::from("memory"), status, message, latency_ms: None, checked_at })
 }
 
 /// The worst of the targets of one kind, under `name`; absent when none is probed.
@@ -179,6 +202,7 @@ mod tests {
     use crate::model::breaker::BreakerState;
     use crate::model::failover::group::Mode;
     use crate::model::failover::view::Unseen;
+    use crate::model::memory::{Scope, Use};
     use crate::model::probe::{OperationOutcome, ProbeRecord};
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -213,6 +237,7 @@ mod tests {
             error_share: 0.0,
             p50_ms: None,
             p95_ms: None,
+            connections: None,
             last: Some(last),
         }
     }
@@ -220,9 +245,18 @@ mod tests {
     fn rolled(store: StoreFact<'_>, disk: f64, targets: &[TargetStatus]) -> RollUp {
         let disk_usage_percent = Some(disk);
         let disk_seen_at = Some(NOW);
-        let facts =
-            Facts { now: NOW, store, disk_usage_percent, disk_seen_at, refused: None, targets, groups: &[] };
-        roll_up(&facts)
+        let (refused, memory) = (None, &MemoryView::default());
+        let groups = &[];
+        roll_up(&Facts {
+            now: NOW,
+            store,
+            disk_usage_percent,
+            disk_seen_at,
+            refused,
+            memory,
+            targets,
+            groups,
+        })
     }
 
     fn status_of(roll_up: &RollUp, name: &str) -> Health {
@@ -256,12 +290,14 @@ mod tests {
 
     #[test]
     fn a_refused_configuration_degrades_and_is_named() {
+        let memory = MemoryView::default();
         let facts = Facts {
             now: NOW,
             store: StoreFact::Ok,
             disk_usage_percent: Some(10.0),
             disk_seen_at: Some(NOW),
             refused: Some("holdfast.toml:4: `collect.interval`"),
+            memory: &memory,
             targets: &[],
             groups: &[],
         };
@@ -269,6 +305,25 @@ mod tests {
         assert_eq!((all.status, status_of(&all, "configuration")), (Health::Degraded, Health::Degraded));
         let part = all.components.iter().find(|part| part.name == "configuration").unwrap();
         assert!(part.message.contains("holdfast.toml:4"), "{}", part.message);
+    }
+
+    #[test]
+    fn short_memory_degrades_once_it_costs_something() {
+        let used = Use { scope: Scope::Process, used_bytes: 31 << 19, limit_bytes: 16 << 20 };
+        for (pressure, expected) in [
+            (Pressure::None, None),
+            (Pressure::Low, Some(Health::Healthy)),
+            (Pressure::High, Some(Health::Degraded)),
+            (Pressure::Critical, Some(Health::Degraded)),
+        ] {
+            let view = MemoryView { pressure, limits: vec![used], ..MemoryView::default() };
+            let part = of_memory(&view, NOW);
+            assert_eq!(part.as_ref().map(|part| part.status), expected, "{pressure:?}");
+            assert!(part.is_none_or(|part| part.message.starts_with("15.5 of 16.0 MiB are used; ")));
+        }
+        let waited =
+            MemoryView { pressure: Pressure::Low, waited_percent: Some(30.0), ..MemoryView::default() };
+        assert!(of_memory(&waited, NOW).unwrap().message.contains("waited for 30 % of the time"));
     }
 
     #[test]
@@ -312,6 +367,7 @@ mod tests {
                 disk_usage_percent: Some(10.0),
                 disk_seen_at: Some(NOW),
                 refused: None,
+                memory: &MemoryView::default(),
                 targets: &targets,
                 groups: std::slice::from_ref(group),
             })

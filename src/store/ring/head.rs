@@ -368,6 +368,13 @@ impl Head {
         }
     }
 
+    /// Holds from now on no more than `keep` frames of each stream that the file has, too.
+    pub fn keep_frames(&mut self, keep: usize) {
+        self.options.keep = keep;
+        let through = self.compacted_through;
+        self.streams.iter_mut().for_each(|stream| stream.trim(through, i64::MIN, keep));
+    }
+
     /// Drops segments while the head is too large: first what the file has, then
     /// the oldest.
     fn shed(&mut self) {

@@ -36,8 +36,9 @@ use super::outcome::Outcome;
 use super::record::Recorder;
 use super::{Depth, Probed, Surroundings, Target};
 use crate::base::id::Name;
-use crate::base::time::{Clock, Monotonic};
+use crate::base::time::{Clock, Monotonic, Timestamp};
 use crate::config::target::postgres::Postgres;
+use crate::model::connections::Connections;
 use crate::model::frame::Frame;
 use crate::model::probe::{OperationOutcome, OutcomeClass};
 
@@ -57,6 +58,9 @@ pub struct PostgresTarget {
     recorder: Recorder,
     schedule: Schedule,
     kept: Option<Session>,
+    connections: Connections,
+    /// The kept one was opened by the probe that runs.
+    kept_is_new: bool,
     /// Until when a fresh connection need not be tried; `None` after one that failed.
     fresh_until: Option<Monotonic>,
 }
@@ -72,6 +76,8 @@ impl PostgresTarget {
             clock: surroundings.clock.clone(),
             schedule: Schedule::new(section.interval.0),
             kept: None,
+            connections: Connections::default(),
+            kept_is_new: false,
             fresh_until: None,
         }
     }
@@ -90,6 +96,7 @@ impl PostgresTarget {
         if up && depth == Depth::Full {
             operations.extend(self.read_statistics(deadline, &mut frame).await);
         }
+        self.count_connections(at, &operations, &mut frame);
         let record = self.recorder.finish(at, latency_ms, operations, &mut frame);
         Probed { record, frame }
     }
@@ -106,7 +113,7 @@ impl PostgresTarget {
                 return vec![Outcome::ok().named("query", query_ms)];
             }
             // Whatever is wrong, the full look tells.
-            self.recorder.reconnected();
+            self.lost();
             kept = None;
         }
         let watch = Stopwatch::start(&self.clock);
@@ -135,12 +142,13 @@ impl PostgresTarget {
             }
             (Answer::Lost(_) | Answer::NoConnection, Some(mut fresh)) => {
                 if kept.is_some() {
-                    self.recorder.reconnected();
+                    self.lost();
                 }
                 let watch = Stopwatch::start(&self.clock);
                 let (again, again_ms) = ask(Some(&mut fresh), deadline, watch).await;
                 if matches!(again, Answer::Served) {
                     self.kept = Some(fresh);
+                    self.kept_is_new = true;
                 }
                 (again.outcome(&connect), again_ms)
             }
@@ -154,6 +162,27 @@ impl PostgresTarget {
         let watch = Stopwatch::start(&self.clock);
         let opened = self.access.open(deadline).await.map_err(|unopened| unopened.outcome);
         (opened, watch.read())
+    }
+
+    /// The kept connection was of no more use.
+    fn lost(&mut self) {
+        self.connections.lost += 1;
+        self.recorder.reconnected();
+    }
+
+    /// Counts what the probe at `at` made of connections, and appends their series.
+    fn count_connections(&mut self, at: Timestamp, operations: &[OperationOutcome], frame: &mut Frame) {
+        let all = &mut self.connections;
+        if let Some(connect) = operations.iter().find(|done| done.operation == "connect") {
+            // One of which the name was not resolved, but the last address served, is open.
+            if connect.class == OutcomeClass::Hard || !matches!(connect.code.as_str(), "" | "dns") {
+                all.failed(at, connect);
+            } else {
+                all.opened(connect.latency_ms);
+            }
+        }
+        all.keep(self.kept.is_some(), std::mem::take(&mut self.kept_is_new), at);
+        write_connections(all, at, self.name.as_str(), frame);
     }
 
     /// The operation `statistics`, when it is due.
@@ -187,8 +216,37 @@ impl Target for PostgresTarget {
         self.timeout
     }
 
+    fn connections(&self) -> Option<Connections> {
+        Some(self.connections.clone())
+    }
+
     fn probe(&mut self, depth: Depth) -> Pin<Box<dyn Future<Output = Probed> + Send + '_>> {
         Box::pin(self.probe_once(depth))
+    }
+}
+
+fn write_connections(all: &Connections, at: Timestamp, target: &str, frame: &mut Frame) {
+    let labels = [("target", target)];
+    frame
+        .gauge("holdfast_postgres_connections_kept", "Connections that are open between two probes.")
+        .push(&labels, all.kept as f64);
+    if let Some(since) = all.kept_since {
+        frame
+            .gauge("holdfast_postgres_connection_age_seconds", "For how long the kept connection is open.")
+            .push(&labels, at.since(since).as_secs_f64());
+    }
+    let counters = [
+        ("opened", all.opened as f64, "Connections that probes opened."),
+        ("failed", all.failed as f64, "Connections that probes could not open."),
+        ("lost", all.lost as f64, "Kept connections that were gone when they were used next."),
+        (
+            "opening_seconds",
+            all.opening_total_ms / 1000.0,
+            "Time for which probes waited that a connection opens.",
+        ),
+    ];
+    for (what, value, help) in counters {
+        frame.counter(&format!("holdfast_postgres_connections_{what}_total"), help).push(&labels, value);
     }
 }
 

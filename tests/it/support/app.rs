@@ -168,6 +168,7 @@ impl TestApp {
             supervisor: supervisor.clone(),
             host: host_seen,
             targets: targets_seen,
+            memory: watch::channel(Arc::default()).1,
             probe: Arc::new(|name| Box::pin(async move { probed(&name) })),
             breakers: breakers.clone(),
             failovers,
@@ -387,6 +388,7 @@ pub fn target(name: &str, class: OutcomeClass) -> TargetStatus {
         error_share: 0.0,
         p50_ms: Some(1.5),
         p95_ms: Some(1.5),
+        connections: None,
         last: Some(record(name, class)),
     }
 }

@@ -314,3 +314,16 @@ fn an_import_of_old_samples_costs_no_new_ones() {
     assert_eq!(head.stats().shed_total, 0, "{:?}", head.stats());
     assert_eq!(all(&head, "noise").len(), 1499);
 }
+
+#[test]
+fn while_memory_is_short_less_of_what_the_file_has_is_held_and_nothing_else_goes() {
+    let mut rig = busy(8000);
+    let line = rig.head.compacted_through().millis();
+    let fresh = |head: &Head| all(head, "count").into_iter().filter(|(at, _)| *at > line).collect::<Vec<_>>();
+    let (held, not_in_file) = (rig.head.stats().bytes, fresh(&rig.head));
+    rig.head.keep_frames(10);
+    let eased = rig.head.stats();
+    assert!(eased.bytes < held, "{} of {held}", eased.bytes);
+    assert_eq!((fresh(&rig.head), eased.shed_total), (not_in_file, 0));
+    assert_eq!(all(&rig.head, "count"), fresh(&rig.head));
+}
