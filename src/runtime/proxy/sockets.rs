@@ -1,9 +1,12 @@
 //! How the sockets of the proxy are set.
 //!
-//! Toward servers a peer that vanished is noticed within seconds, idle (keepalive)
-//! as well as with bytes under way (`TCP_USER_TIMEOUT`): the default would leave a
-//! client on a dead host for a quarter of an hour. Options that the system refuses
-//! are left out; the connection works without them.
+//! Toward servers an idle connection to a host that vanished ends within seconds
+//! (keepalive), and one with bytes under way when the route leaves the member. Wrong
+//! would be a `TCP_USER_TIMEOUT` there: Linux counts a closed window against it even
+//! when the peer answers every probe, so a server that does not read while it waits
+//! for a lock or the disk would lose its clients. A client that vanished with bytes
+//! under way has no route to end it, and gets one. Options that the system refuses are
+//! left out; the connection works without them.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -11,8 +14,9 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Bytes that a server does not acknowledge for this long end the connection.
-const UNACKNOWLEDGED_MS: u32 = 5000;
+/// Bytes that a client does not take for this long end the connection; the system's own
+/// patience is a quarter of an hour.
+const CLIENT_UNACKNOWLEDGED_MS: u32 = 60_000;
 /// Descriptors of the process besides those of connections.
 const OTHERS: u64 = 512;
 
@@ -26,12 +30,12 @@ const CLIENTS: Keepalive = Keepalive(Duration::from_secs(30), Duration::from_sec
 /// Settings of a connection to a server.
 pub fn toward_server(socket: &impl AsFd) {
     common(socket, &SERVERS);
-    let _ = sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_MS);
 }
 
 /// Settings of a connection from a client.
 pub fn toward_client(socket: &impl AsFd) {
     common(socket, &CLIENTS);
+    let _ = sockopt::set_tcp_user_timeout(socket, CLIENT_UNACKNOWLEDGED_MS);
 }
 
 fn common(socket: &impl AsFd, keepalive: &Keepalive) {
@@ -64,5 +68,25 @@ pub fn make_room_for(connections: usize) {
         || wanted < needed
     {
         tracing::warn!(wanted, needed, "the limit of open files is lower than the connections may need");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_server_may_leave_bytes_unread_and_a_client_that_vanished_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let toward = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (from, _) = listener.accept().unwrap();
+        toward_server(&toward);
+        toward_client(&from);
+        assert_eq!(sockopt::tcp_user_timeout(&toward).unwrap(), 0, "the system's own");
+        assert!(sockopt::socket_keepalive(&toward).unwrap(), "a host that is gone is noticed");
+        assert_eq!(sockopt::tcp_user_timeout(&from).unwrap(), 60_000);
+        assert!(sockopt::socket_keepalive(&from).unwrap());
     }
 }
