@@ -176,8 +176,8 @@ impl Group {
             }
             Input::Lost { member, why } => Event::Lost { member, why },
             Input::Done { call, result } => Event::Done { call, result },
-            Input::Checked { findings } => {
-                self.checked(findings);
+            Input::Checked { findings, restores } => {
+                self.checked(findings, restores);
                 return;
             }
         };
@@ -370,20 +370,23 @@ impl Group {
                 let mut link = MemberLink::new(section, &plan.surroundings);
                 let others: Vec<_> = peers.iter().filter(|peer| peer.name != section.name).cloned().collect();
                 let found = link.check(&section.name, &others, Instant::now() + CHECK_WITHIN).await;
-                found.into_iter().map(|found| show::finding(&section.name, found)).collect::<Vec<_>>()
+                let found = found.into_iter().map(|found| show::finding(&section.name, found));
+                (found.collect::<Vec<_>>(), link.restores().map(|restores| (section.name.clone(), restores)))
             });
-            let findings = join_all(each).await.into_iter().flatten().collect();
-            let _ = inputs.send(Input::Checked { findings }).await;
+            let (findings, restores): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
+            let findings = findings.into_iter().flatten().collect();
+            let restores = restores.into_iter().flatten().collect();
+            let _ = inputs.send(Input::Checked { findings, restores }).await;
         }));
     }
 
     /// A check ended: who waits for it is answered.
-    fn checked(&mut self, findings: Vec<Finding>) {
+    fn checked(&mut self, findings: Vec<Finding>, restores: Vec<(Name, bool)>) {
         self.checking = false;
         if !findings.is_empty() {
             self.check_due = self.check_due.min(Instant::now() + CHECK_FOUND);
         }
-        self.noted.checked(findings);
+        self.noted.checked(findings, restores);
         let (now, wall) = self.now();
         for reply in std::mem::take(&mut self.dry_runs) {
             let _ = reply.send(show::report(&self.plan, &self.core, &self.noted, now, wall));

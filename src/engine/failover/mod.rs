@@ -71,6 +71,8 @@ enum Input {
     },
     Checked {
         findings: Vec<Finding>,
+        /// Whether those that could be asked have a `restore_command`.
+        restores: Vec<(Name, bool)>,
     },
 }
 

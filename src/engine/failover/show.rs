@@ -43,6 +43,8 @@ pub struct Noted {
     refusing: BTreeSet<Name>,
     /// Members whose last look failed.
     away: BTreeSet<Name>,
+    /// Members whose server had a `restore_command` when it was last asked.
+    restoring: BTreeSet<Name>,
 }
 
 impl Noted {
@@ -68,7 +70,14 @@ impl Noted {
     }
 
     /// The check of grants and settings ended.
-    pub fn checked(&mut self, findings: Vec<Finding>) {
+    pub fn checked(&mut self, findings: Vec<Finding>, restores: Vec<(Name, bool)>) {
+        for (member, restores) in restores {
+            if restores {
+                self.restoring.insert(member);
+            } else {
+                self.restoring.remove(&member);
+            }
+        }
         self.findings = Some(findings);
     }
 
@@ -230,20 +239,25 @@ fn member_view(
         attached: core.durable().members.get(name).is_some_and(|memory| memory.attached),
         fenced,
         needs_rejoin,
-        pg_rewind: needs_rejoin.then(|| rewind(plan, core)).flatten(),
+        pg_rewind: needs_rejoin.then(|| rewind(plan, core, noted.restoring.contains(name))).flatten(),
         last_check: checked,
         problem: noted.beside(name, problem),
     }
 }
 
 /// What brings a superseded member back, to be run on its host by the server's user.
-fn rewind(plan: &Plan, core: &Core) -> Option<String> {
+fn rewind(plan: &Plan, core: &Core, restores: bool) -> Option<String> {
     let head = core.durable().head.as_ref()?;
     let section = plan.members.iter().find(|section| section.name == head.member)?;
-    let (host, port, user) = (&section.host, section.port, &section.user);
-    Some(format!(
-        "pg_rewind --target-pgdata=\"$PGDATA\" --source-server='host={host} port={port} user={user} dbname=postgres' --write-recovery-conf --restore-target-wal"
-    ))
+    let source = member::source(&section.host, section.port, &section.user);
+    Some(rewind_from(&source, restores))
+}
+
+/// pg_rewind refuses to restore where the server has no `restore_command`.
+fn rewind_from(source: &str, restores: bool) -> String {
+    let source = source.replace('\'', "'\\''");
+    let restore = if restores { " --restore-target-wal" } else { "" };
+    format!("pg_rewind --target-pgdata=\"$PGDATA\" --source-server='{source}' --write-recovery-conf{restore}")
 }
 
 /// A finding of the check of `member`, for people.
@@ -421,12 +435,34 @@ mod tests {
         let (member, other) = (Name::new("pg1").unwrap(), Name::new("pg2").unwrap());
         let mut noted = Noted::default();
         assert_eq!((noted.grants(&member), noted.bar(&member)), (None, None));
-        noted.checked(vec![found(&member, "wal_level"), found(&other, "history")]);
+        noted.checked(vec![found(&member, "wal_level"), found(&other, "history")], Vec::new());
         assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(true), Some(false)));
         assert_eq!(noted.bar(&other), None);
-        noted.checked(vec![found(&member, "promote"), found(&other, "unreadable")]);
+        noted.checked(vec![found(&member, "promote"), found(&other, "unreadable")], Vec::new());
         assert_eq!((noted.grants(&member), noted.grants(&other)), (Some(false), None));
         assert_eq!(noted.bar(&member), Some("promote is lacking"));
+    }
+
+    #[test]
+    fn the_command_that_rewinds_restores_only_where_that_is_set_up_and_is_quoted() {
+        let member = Name::new("pg1").unwrap();
+        let mut noted = Noted::default();
+        noted.checked(Vec::new(), vec![(member.clone(), true)]);
+        noted.checked(Vec::new(), Vec::new());
+        assert!(noted.restoring.contains(&member), "kept while it cannot be asked");
+        noted.checked(Vec::new(), vec![(member.clone(), false)]);
+        assert!(!noted.restoring.contains(&member));
+        let start = "pg_rewind --target-pgdata=\"$PGDATA\" --source-server=";
+        let plain = format!("{start}'host=db port=5432 user=holdfast dbname=postgres' --write-recovery-conf");
+        let source = member::source("db", 5432, "holdfast");
+        assert_eq!(rewind_from(&source, false), plain);
+        assert_eq!(rewind_from(&source, true), format!("{plain} --restore-target-wal"));
+        // For libpq, and then for the shell.
+        let odd = rewind_from(&member::source("db", 5432, "o'b c"), false);
+        let wanted = format!(
+            "{start}'host=db port=5432 user='\\''o\\'\\''b c'\\'' dbname=postgres' --write-recovery-conf"
+        );
+        assert_eq!(odd, wanted);
     }
 
     #[test]

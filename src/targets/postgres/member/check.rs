@@ -66,7 +66,7 @@ const STATE: &str = "select pg_is_in_recovery(), current_user, rolsuper, rolrepl
     extract(epoch from current_setting('wal_retrieve_retry_interval')::interval) * 1000, \
     current_setting('cluster_name'), current_setting('primary_slot_name'), \
     case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('primary_conninfo') end, \
-    current_database() from pg_roles where rolname = current_user";
+    current_database(), current_setting('restore_command') <> '' from pg_roles where rolname = current_user";
 
 const PARAMETERS: &str = "select has_parameter_privilege('primary_conninfo', 'alter system') \
     and has_parameter_privilege('synchronous_standby_names', 'alter system') \
@@ -91,6 +91,7 @@ impl MemberLink {
         };
         match read {
             Ok(read) => {
+                self.restores = Some(read.is(19));
                 read.rights(&mut findings);
                 read.settings(peers, &mut findings);
                 read.names(own, peers, &mut findings);

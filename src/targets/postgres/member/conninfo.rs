@@ -90,6 +90,11 @@ impl Conninfo {
     }
 }
 
+/// The `key=value` pairs by which a program reaches a server as `user`, without a password.
+pub fn source(host: &str, port: u16, user: &str) -> String {
+    format!("host={} port={port} user={} dbname=postgres", quoted(host), quoted(user))
+}
+
 fn quoted(value: &str) -> String {
     let plain = |c: char| !is_space(c) && c != '\'' && c != '\\';
     if !value.is_empty() && value.chars().all(plain) {

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 pub use self::act::MemberAction;
 use self::canary::Canary;
 pub use self::check::{Finding, Peer, Place};
+pub use self::conninfo::source;
 pub use self::standby::undo_cut;
 use super::Surroundings;
 use super::access::Access;
@@ -72,6 +73,8 @@ pub struct MemberLink {
     /// The `primary_conninfo` that was told last.
     told: Option<Secret>,
     problem: Option<String>,
+    /// See [`MemberLink::restores`].
+    restores: Option<bool>,
 }
 
 /// The kept session and what was learned on it.
@@ -116,7 +119,14 @@ impl MemberLink {
             canary: Canary::default(),
             told: None,
             problem: None,
+            restores: None,
         }
+    }
+
+    /// Whether the server has a `restore_command`, as the last check saw it; `None` where it
+    /// saw nothing.
+    pub const fn restores(&self) -> Option<bool> {
+        self.restores
     }
 
     /// Whether a session is kept.
