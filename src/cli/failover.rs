@@ -460,3 +460,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "rejoin_tests.rs"]
+mod rejoin_tests;

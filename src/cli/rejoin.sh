@@ -43,14 +43,40 @@ remote <<SCRIPT
 set -eu
 as() { if [ "\$(id -un)" = "$user" ]; then "\$@"; else setpriv --reuid="$user" --regid="\$(id -g "$user")" --init-groups "\$@"; fi; }
 cd /
-ctl() { as "$programs/pg_ctl" -D "$data" -s -w "\$@" </dev/null >/dev/null 2>&1; }
+# One run at a time: the agent gives a hook up after its time, and what it began here goes
+# on. The lock is that of this shell; the server that it starts does not hold it.
+command -v flock >/dev/null || { echo "there is no flock on the host of $member, expected util-linux" >&2; exit 2; }
+exec 9>>"$data.rejoin"
+flock -n 9 || { echo "an earlier rejoin of $member still runs on its host (it holds $data.rejoin), try again later" >&2; exit 75; }
+# Where an earlier run was killed while it exchanged the directories.
+if [ ! -e "$data" ]; then
+    if [ -e "$data.new/rejoin.copied" ]; then as mv "$data.new" "$data"
+    elif [ -e "$data.old" ]; then as mv "$data.old" "$data"
+    else echo "there is no $data, and no copy of it to go on from" >&2; exit 2; fi
+fi
+ctl() { as "$programs/pg_ctl" -D "$data" -s -w "\$@" </dev/null >/dev/null 2>&1 9>&-; }
 ctl -m fast -t 20 stop || ctl -m immediate -t 20 stop || true
+# A pid file that is left belongs to a server that was killed, or to one that runs.
+if [ -e "$data/postmaster.pid" ]; then
+    pid=\$(head -n 1 "$data/postmaster.pid" | tr -dc 0-9)
+    if [ -n "\$pid" ] && [ -d "/proc/\$pid" ]; then
+        # The number may be that of another process by now; who cannot tell takes it for the server.
+        cwd=\$(readlink "/proc/\$pid/cwd" || readlink -f "$data")
+        if [ "\$cwd" = "\$(readlink -f "$data")" ]; then
+            echo "the server of $member does not stop: process \$pid runs in $data" >&2
+            exit 1
+        fi
+    fi
+    as rm -f "$data/postmaster.pid"
+fi
 source="host=$head_host port=$head_port user=$account"
-as rm -f "$data/postmaster.pid"
-if ! as "$programs/pg_rewind" -D "$data" --source-server="\$source dbname=postgres" -R; then
+# A whole copy of this primary that was only to be put in its place needs nothing more.
+if [ "\$(cat "$data/rejoin.copied" 2>/dev/null)" != "$primary" ] &&
+    ! as "$programs/pg_rewind" -D "$data" --source-server="\$source dbname=postgres" -R; then
     echo "pg_rewind failed, the primary is copied anew" >&2
     as rm -rf "$data.new"
     as "$programs/pg_basebackup" -D "$data.new" -d "\$source" -X stream -c fast -R
+    as sh -c "echo '$primary' >'$data.new/rejoin.copied'"
     as rm -rf "$data.old"
     as mv "$data" "$data.old"
     as mv "$data.new" "$data"
@@ -62,6 +88,7 @@ primary_slot_name = 'slot_$member'
 cluster_name = '$member'
 SETTINGS
 ctl -l "$data/rejoin.log" -t 60 start
+as rm -f "$data/rejoin.copied"
 # pg_rewind takes the slots away; the others need theirs when this one is promoted.
 for other in $others; do
     as "$programs/psql" -XAtq -p $port -h "$host" -U "$account" -d postgres -c \
