@@ -447,6 +447,12 @@ async fn other_agents_managers_and_clients_that_go_around_are_noticed() {
     server.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'holdfast'");
     assert!(!see(&mut other).await.other_agent);
 
+    // The server keeps the lock for each database by itself; the other is noticed all the same.
+    let mut elsewhere = link_of(&section(&server, "password = \"right-password\"\ndatabase = \"template1\""));
+    assert!(see(&mut elsewhere).await.other_agent);
+    assert!(!see(&mut other).await.other_agent);
+    drop(elsewhere);
+
     let mut patroni = server.psql_in_background("set application_name = 'Patroni'; select pg_sleep(3600)");
     let mut local = server.background_at_socket("select pg_sleep(3600)");
     server.wait_until("select count(*) = 2 from pg_stat_activity where query like '%pg_sleep(3600)' and state = 'active' and pid <> pg_backend_pid()");

@@ -12,7 +12,8 @@ use crate::base::secret::Secret;
 use crate::model::failover::lsn::Lsn;
 use crate::model::failover::sighting::Follower;
 
-/// The advisory lock by which agents notice each other: "holdfast" in ASCII.
+/// The advisory lock by which agents notice each other: "holdfast" in ASCII. The server keeps
+/// it for each database by itself, so the others are looked through as well.
 const LOCK: i64 = 0x686F_6C64_6661_7374;
 
 /// Followers that are told of one primary.
@@ -74,11 +75,15 @@ impl Ask {
             sql.push_str(FOLLOWERS);
         }
         if self.lock {
-            // Who holds it is only looked up when it is not free.
+            // One that is free in our database may be held in another, by an agent with another
+            // `database`: it is not taken then. Twice, because it may go between the two.
+            let (high, low) = (LOCK >> 32, LOCK & 0xFFFF_FFFF);
+            let holder = format!(
+                "(select min(pid) from pg_locks where locktype = 'advisory' and objsubid = 1 and granted \
+                 and pid <> pg_backend_pid() and classid::bigint = {high} and objid::bigint = {low})"
+            );
             sql.push_str(&format!(
-                "select 'l', case when pg_try_advisory_lock({LOCK}) then 0 else coalesce((select min(pid) from pg_locks \
-                 where locktype = 'advisory' and objsubid = 1 and granted \
-                 and (classid::bigint << 32 | objid::bigint) = {LOCK}), -1) end;"
+                "select 'l', coalesce({holder}, case when pg_try_advisory_lock({LOCK}) then 0 end, {holder}, -1);"
             ));
         }
         if self.aside {
