@@ -434,6 +434,18 @@ async fn history_is_read_by_every_way_of_logging_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_could_not_be_sent_says_nothing_of_commits() {
+    let server = Postgres::member("");
+    let mut one = link(&server);
+    see(&mut one).await;
+    // The kept session is the only one that there is room for.
+    server.psql("alter role holdfast connection limit 1");
+    assert_eq!(answered(look(&mut one, CANARY).await).canary, None);
+    server.psql("alter role holdfast connection limit -1");
+    assert_eq!(answered(look(&mut one, CANARY).await).canary, Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_agents_managers_and_clients_that_go_around_are_noticed() {
     let server = Postgres::member("");
     let (mut one, mut other) = (link(&server), link(&server));

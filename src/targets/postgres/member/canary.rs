@@ -26,8 +26,14 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// Whether a commit comes about by `deadline`. `fresh` is a session to use, if there is one.
-    pub async fn commits(&mut self, access: &mut Access, fresh: Option<Session>, deadline: Instant) -> bool {
+    /// Whether a commit comes about by `deadline`; `None` where none was sent, because there is no
+    /// session for it. `fresh` is a session to use, if there is one.
+    pub async fn commits(
+        &mut self,
+        access: &mut Access,
+        fresh: Option<Session>,
+        deadline: Instant,
+    ) -> Option<bool> {
         let mut commit = match self.pending.take() {
             Some(pending) => pending,
             None => {
@@ -35,7 +41,9 @@ impl Canary {
                     Some(session) => Ok(session),
                     None => access.open(deadline).await.map(|opened| opened.session),
                 };
-                let Ok(mut session) = session else { return false };
+                // A server without a free connection, or an agent without a free descriptor, has
+                // shown nothing of commits.
+                let mut session = session.ok()?;
                 Box::pin(async move {
                     let done = session.rows(COMMIT).await.is_ok();
                     (session, done)
@@ -45,11 +53,11 @@ impl Canary {
         match timeout_at(deadline, &mut commit).await {
             Ok((session, done)) => {
                 session.close(deadline).await;
-                done
+                Some(done)
             }
             Err(_) => {
                 self.pending = Some(commit);
-                false
+                Some(false)
             }
         }
     }

@@ -67,7 +67,7 @@ impl MemberLink {
         };
         self.remember(main.pid);
         let canary = if want.canary && !main.in_recovery {
-            Some(self.canary.commits(&mut self.access, fresh, deadline).await)
+            self.canary.commits(&mut self.access, fresh, deadline).await
         } else {
             if let Some(fresh) = fresh {
                 fresh.close(deadline).await;
