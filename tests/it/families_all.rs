@@ -6,8 +6,9 @@
 //! operation of these families that the table lacks fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use holdfast::base::time::Timestamp;
+use holdfast::base::time::{Clock as _, SystemClock, Timestamp};
 use serde_json::Value;
 
 use super::support::agent::{Agent, Answer};
@@ -193,8 +194,9 @@ fn at<'a>(body: &'a Value, path: &str) -> Vec<Option<&'a Value>> {
 }
 
 fn is_recent(text: &str) -> bool {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    Timestamp::parse(text).is_some_and(|at| (now as i64 - at.millis()).abs() < 600_000)
+    let now = SystemClock::new().now();
+    let near = Duration::from_secs(600);
+    Timestamp::parse(text).is_some_and(|at| now.since(at) < near && at.since(now) < near)
 }
 
 /// `s` text, `t` a time of the last minutes, `n` a number, `+` one above zero, `b` a truth
