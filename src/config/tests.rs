@@ -58,11 +58,11 @@ fn every_slip_is_one_clear_line() {
         ),
         (
             "cap = \"1GiB\"",
-            "h.toml:1:1: key cap: unknown key, expected one of listen, data_dir, auth, tls, alerting, collect, storage, target, failover, rule, check, channel, route, quiet_hours, backup, http, log, metrics, admin, cache, services, did you mean `storage.cap`?",
+            "h.toml:1:1: key cap: unknown key, expected one of listen, data_dir, auth, tls, alerting, collect, storage, target, failover, rule, check, channel, route, quiet_hours, backup, http, log, metrics, admin, cache, memory, services, did you mean `storage.cap`?",
         ),
         (
             "[colect]\ninterval = \"1s\"\n",
-            "h.toml:1:2: key colect: unknown key, expected one of listen, data_dir, auth, tls, alerting, collect, storage, target, failover, rule, check, channel, route, quiet_hours, backup, http, log, metrics, admin, cache, services, did you mean `collect`?",
+            "h.toml:1:2: key colect: unknown key, expected one of listen, data_dir, auth, tls, alerting, collect, storage, target, failover, rule, check, channel, route, quiet_hours, backup, http, log, metrics, admin, cache, memory, services, did you mean `collect`?",
         ),
         (
             "[collect]\ninterval = 30\n",
