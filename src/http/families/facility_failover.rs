@@ -97,7 +97,7 @@ pub struct FailoverStatus {
     /// The newest rows of the journal.
     history: Vec<JournalRow>,
     /// Where to connect, by kind: `{"postgres": "127.0.0.1:6432"}`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required = true)]
     endpoint: Value,
 }
 
