@@ -147,7 +147,7 @@ fn a_hangup_reads_the_file_again_and_a_broken_one_is_told_everywhere() {
     std::fs::write(&file, format!("{head}[cache]\nttl = \"7s\"\n[storage]\ncap = \"65MiB\"\n")).unwrap();
     agent.hang_up();
     let told = event(&agent, 1, "config_changed");
-    assert_eq!(told["data"]["changed"], json!(["cache.ttl", "storage.cap"]), "{told}");
+    assert_eq!(told["data"]["changed"], json!(["storage.cap", "cache.ttl"]), "{told}");
     assert_eq!((&told["data"]["restart"], &told["data"]["by"]), (&json!(["storage.cap"]), &json!("signal")));
     assert_eq!(value(&agent, "cache.ttl"), "7s");
     assert_eq!(agent.get("/monitoring/cache/stats").json()["ttl_seconds"], 7.0, "it is in force");
