@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Core;
 use super::quorum::SyncNames;
 use super::watch::Watch;
+use super::work::Purpose;
 use crate::base::id::Name;
 use crate::base::time::{Monotonic, Timestamp};
 use crate::model::failover::durable::{CutStandby, Operation, Quorum};
@@ -173,6 +174,10 @@ impl Core {
         let Standing::Standby { delayed, .. } = facts.standing else {
             return Err((RefusalCode::Lineage, format!("{member} is writable, and not the head")));
         };
+        // The hook may stop and rewind it at any moment.
+        if self.is_calling(member, Purpose::Rejoin) {
+            return Err((RefusalCode::NoCandidate, format!("the rejoin hook still works on {member}")));
+        }
         if delayed {
             let text = format!("{member} delays or pauses its replay");
             return Err((RefusalCode::NoCandidate, text));

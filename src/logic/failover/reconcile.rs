@@ -391,7 +391,11 @@ impl Core {
             .is_none_or(|facts| !facts.is_primary() || facts.is_fenced());
         // A fence hook that still runs would turn it off in the middle of it.
         let shot_at = self.is_calling(member, Purpose::Hook);
-        if fenced && !shot_at && self.may_tell(member, Purpose::Rejoin, HOOK_BACK_OFF, now) {
+        let again = self.is_calling(member, Purpose::Rejoin);
+        let Some(watch) = self.watches.get_mut(member) else { return };
+        let waits = watch.hooked.is_some_and(|at| now.since(at) < HOOK_BACK_OFF);
+        if fenced && !shot_at && !again && !waits {
+            watch.hooked = Some(now);
             self.call(member, Purpose::Rejoin, Action::RejoinHook { primary }, HOOK_WITHIN, out);
         }
     }

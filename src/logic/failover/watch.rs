@@ -62,6 +62,9 @@ pub struct Watch {
     pub idle_since: Option<Monotonic>,
     /// What the agent last told it on its own account, and when.
     pub told: Option<(Purpose, Monotonic)>,
+    /// When the rejoin hook was last begun for it: what it is told since takes nothing from the
+    /// wait for the next one.
+    pub hooked: Option<Monotonic>,
     /// Facts that were asked for before say nothing of now.
     pub voided: Option<Monotonic>,
     /// Since when it has been a primary without the agent's fence in every look that said something.

@@ -364,6 +364,7 @@ impl Core {
             watch.mark = None;
             watch.idle_since = None;
             watch.told = None;
+            watch.hooked = None;
             watch.writable_since = None;
         }
         if let Some(last) = &self.durable.last {
